@@ -1,0 +1,74 @@
+#!/usr/bin/env node
+import { defineCommand, runMain } from 'citty';
+import { startApi } from './api/api-mode.ts';
+import { runKeys } from './api/keys-mode.ts';
+import { provision } from './aws/provision.ts';
+import { ConfigError, readConfig } from './runtime/config.ts';
+import { readLanes, readLimits } from './runtime/config-files.ts';
+import { createLogger } from './runtime/logger.ts';
+import { createMetrics } from './runtime/metrics.ts';
+import type { ProcessDeps, Stop } from './runtime/process-deps.ts';
+import { onShutdown } from './runtime/shutdown.ts';
+import { openState } from './state/open-state.ts';
+import { startWorker } from './workers/worker-mode.ts';
+
+/** The only file that acts on load: reads the configuration, starts one mode, hands its stop to shutdown. */
+
+function processDeps(mode: string): ProcessDeps {
+  const config = readConfig();
+  const lanes = readLanes(config.configDir);
+  return {
+    config,
+    lanes,
+    limits: readLimits(config.configDir),
+    logger: createLogger(config, mode),
+    metrics: createMetrics(),
+  };
+}
+
+function modeCommand(mode: string, description: string, start: (deps: ProcessDeps) => Promise<Stop>) {
+  return defineCommand({
+    meta: { name: mode, description },
+    run: () =>
+      orExplain(async () => {
+        const deps = processDeps(mode);
+        const stop = await start(deps);
+        onShutdown({ graceMs: deps.config.times.stopTimeoutMs, logger: deps.logger, stop });
+      }),
+  });
+}
+
+const provisionCommand = defineCommand({
+  meta: { name: 'provision', description: 'make queues, tables and the bucket; safe to repeat' },
+  run: () =>
+    orExplain(async () => {
+      const deps = processDeps('provision');
+      const { clients } = openState(deps.config, deps.metrics);
+      await provision({ ...deps, clients });
+      clients.destroy();
+    }),
+});
+
+/** A wrong configuration ends the process with what is wrong, a line each, and no stack; anything else with its stack. */
+async function orExplain(run: () => Promise<void>): Promise<void> {
+  try {
+    await run();
+  } catch (error) {
+    process.stderr.write(
+      `${error instanceof ConfigError ? error.message : error instanceof Error ? error.stack : String(error)}\n`,
+    );
+    process.exit(1);
+  }
+}
+
+await runMain(
+  defineCommand({
+    meta: { name: 'penstock', description: 'Buffered generative AI on AWS' },
+    subCommands: {
+      api: modeCommand('api', 'take jobs in, give results out', startApi),
+      worker: modeCommand('worker', 'pull the lanes, call the models', startWorker),
+      provision: provisionCommand,
+      keys: runKeys(() => processDeps('keys'), orExplain),
+    },
+  }),
+);

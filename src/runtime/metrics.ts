@@ -1,0 +1,79 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+/** Seconds from a cached answer to an overnight queue. */
+const longSeconds = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 43_200];
+const modelSeconds = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640];
+
+/** The metrics of one process, each under the prefix `penstock_`. Names and labels are public: dashboards read them. */
+export function createMetrics() {
+  const registry = new Registry();
+  const registers = [registry];
+  const counter = <L extends string>(name: string, help: string, labelNames: L[]) =>
+    new Counter({ name: `penstock_${name}`, help, labelNames, registers });
+  const gauge = <L extends string>(name: string, help: string, labelNames: L[]) =>
+    new Gauge({ name: `penstock_${name}`, help, labelNames, registers });
+  const histogram = <L extends string>(name: string, help: string, labelNames: L[], buckets: number[]) =>
+    new Histogram({ name: `penstock_${name}`, help, labelNames, buckets, registers });
+
+  watchEventLoop(registers);
+
+  return {
+    registry,
+    jobs: counter('jobs_total', 'Jobs that became final', ['lane', 'status']),
+    jobsSubmitted: counter('jobs_submitted_total', 'Jobs acknowledged with 202', ['lane']),
+    jobQueueSeconds: histogram(
+      'job_queue_seconds',
+      'From submit to the start of the deciding run',
+      ['lane'],
+      longSeconds,
+    ),
+    jobTotalSeconds: histogram('job_total_seconds', 'From submit to the end', ['lane'], longSeconds),
+    modelSeconds: histogram('model_seconds', 'Length of a model call', ['lane'], modelSeconds),
+    firstTokenSeconds: histogram(
+      'first_token_seconds',
+      'From the call to the first text of a stream',
+      ['lane'],
+      modelSeconds,
+    ),
+    tokens: counter('tokens_total', 'Tokens by kind', ['lane', 'kind']),
+    costUsd: counter('cost_usd_total', 'Cost by the price list of the lane', ['lane']),
+    throttles: counter('throttles_total', 'Calls that Bedrock throttled', ['lane']),
+    retries: counter('retries_total', 'Calls that go to the queue again, by failure', ['lane', 'code']),
+    quotaLimit: gauge('quota_limit', 'What this worker believes it may use in a minute', ['lane', 'dimension']),
+    quotaUsed: gauge('quota_used', 'What this worker has used in the last minute, reservations included', [
+      'lane',
+      'dimension',
+    ]),
+    slots: gauge('slots', 'Slots of this worker', ['lane', 'state']),
+    slotsWanted: gauge('slots_wanted', 'Slots that backlog and quota could fill', ['lane']),
+    lanePaused: gauge('lane_paused', '1 while a lane is paused', ['lane']),
+    queueOldestSeconds: gauge('queue_oldest_seconds', 'Age of the oldest message last received', ['queue']),
+    awsRequests: counter('aws_requests_total', 'Requests to AWS, retries included', ['service', 'operation']),
+    httpRequests: histogram(
+      'http_request_seconds',
+      'Requests answered by the api',
+      ['method', 'route', 'status'],
+      modelSeconds,
+    ),
+    tokenEstimateRatio: gauge('token_estimate_ratio', 'Input tokens that Bedrock counted over those estimated', [
+      'lane',
+    ]),
+  };
+}
+export type Metrics = ReturnType<typeof createMetrics>;
+
+function watchEventLoop(registers: Registry[]): void {
+  const delay = monitorEventLoopDelay({ resolution: 20 });
+  delay.enable();
+  new Gauge({
+    name: 'penstock_event_loop_lag_seconds',
+    help: '99th percentile of the event loop delay since the last scrape',
+    registers,
+    collect() {
+      const seconds = delay.percentile(99) / 1e9;
+      this.set(Number.isFinite(seconds) ? seconds : 0);
+      delay.reset();
+    },
+  });
+}

@@ -1,0 +1,61 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Config } from './config.ts';
+import { ConfigError } from './config.ts';
+import type { Logger } from './logger.ts';
+import type { Metrics } from './metrics.ts';
+
+/** Why the process cannot do its work now: one short sentence per missing thing, by name. Empty when ready. */
+export type Readiness = () => Promise<Record<string, string>>;
+
+/**
+ * Serves `/live`, `/ready` and `/metrics`.
+ * `/live` is for the container's health check and looks at nothing outside the process: an outage of DynamoDB must not
+ * kill the fleet. `/ready` is for the load balancer: 200, or 503 with what is missing.
+ *
+ * @returns the port, and the stop
+ * @throws ConfigError if the port is taken, naming it and its variable
+ */
+export async function startOpsServer(deps: { config: Config; metrics: Metrics; logger: Logger; readiness: Readiness }) {
+  const { config, metrics, logger, readiness } = deps;
+  const server = createServer((request, response) => {
+    answer(request.url?.split('?')[0] ?? '/', metrics, readiness)
+      .catch((error: unknown) => {
+        logger.error({ err: error }, 'ops request failed');
+        return { status: 500, type: 'application/json', body: '{"status":"error"}' };
+      })
+      .then(({ status, type, body }) => response.writeHead(status, { 'content-type': type }).end(body));
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(config.ops.port, config.ops.host, resolve);
+  }).catch((error: NodeJS.ErrnoException) => {
+    throw listenError(error, config.ops.port, 'PENSTOCK_OPS_PORT');
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    async stop(): Promise<void> {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+/** Says which port is taken and which variable moves it; any other error stays as it is. */
+export function listenError(error: NodeJS.ErrnoException, port: number, variable: string): Error {
+  if (error.code === 'EADDRINUSE')
+    return new ConfigError(`port ${port} is in use; set ${variable} to another one`, { cause: error });
+  return error;
+}
+
+async function answer(path: string, metrics: Metrics, readiness: Readiness) {
+  const json = (status: number, body: unknown) => ({ status, type: 'application/json', body: JSON.stringify(body) });
+  if (path === '/live') return json(200, { status: 'live' });
+  if (path === '/metrics')
+    return { status: 200, type: metrics.registry.contentType, body: await metrics.registry.metrics() };
+  if (path !== '/ready') return json(404, { status: 'not found' });
+  const missing = await readiness();
+  return Object.keys(missing).length === 0
+    ? json(200, { status: 'ready' })
+    : json(503, { status: 'not ready', missing });
+}

@@ -1,0 +1,40 @@
+import type { Condition } from '../aws/tables.ts';
+import { isFinal } from '../core/job.ts';
+import { expireIfOverdue } from './expire-job.ts';
+import { type JobItem, jobKey, jobObjects } from './job-item.ts';
+import type { StateDeps } from './state-deps.ts';
+
+/**
+ * Delete: first the mark, which makes the job gone for every reader and every retry, then its objects, its parts, and
+ * its record last. A crash anywhere leaves a marked record, and a repeat goes on from there.
+ */
+const unchanged = (job: JobItem): Condition => ({ expression: '#rev = :rev', values: { rev: job.rev } });
+
+export type Deleted = { kind: 'deleted' } | { kind: 'unfinished'; job: JobItem } | { kind: 'missing' };
+
+const tries = 5;
+
+/** Takes away all that is stored of a tenant's final job. Safe to run twice. Throws AwsError. */
+export async function deleteJob(deps: StateDeps, tenant: string, jobId: string): Promise<Deleted> {
+  for (let left = tries; left > 0; left -= 1) {
+    // Read as it is: a job that is being deleted already is the one to go on with.
+    const stored = (await deps.tables.get('jobs', jobKey(jobId))) as unknown as JobItem | undefined;
+    if (stored === undefined || stored.tenant !== tenant) return { kind: 'missing' };
+    if (stored.deleting !== true) {
+      const job = await expireIfOverdue(deps, stored);
+      if (!isFinal(job.status)) return { kind: 'unfinished', job };
+      const marked = await deps.tables.update('jobs', jobKey(jobId), {
+        set: { deleting: true, rev: job.rev + 1 },
+        condition: unchanged(job),
+      });
+      if (marked === undefined) continue;
+    }
+    await deps.objects.deleteUnder(jobObjects(tenant, jobId));
+    const parts = await deps.tables.partition('jobs', jobId, ['pk', 'sk']);
+    const others = parts.filter((part) => part.sk !== 'job');
+    await Promise.all(others.map((part) => deps.tables.delete('jobs', { pk: jobId, sk: String(part.sk) })));
+    await deps.tables.delete('jobs', jobKey(jobId));
+    return { kind: 'deleted' };
+  }
+  throw new Error(`the job ${jobId} changed ${tries} times while it was being deleted`);
+}

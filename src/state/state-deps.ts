@@ -1,0 +1,18 @@
+import type { Objects } from '../aws/objects.ts';
+import type { Queues } from '../aws/queues.ts';
+import type { Tables } from '../aws/tables.ts';
+
+/** What the changes of state work with. */
+export interface StateDeps {
+  tables: Tables;
+  objects: Objects;
+  queues: Queues;
+  /** The deployment's prefix, for queue names. */
+  prefix: string;
+  /** How long a final job is kept. */
+  retentionMs: number;
+  /** Epoch ms. */
+  now(): number;
+  /** Uniform in 0..1. */
+  random(): number;
+}

@@ -1,0 +1,99 @@
+import { randomBytes } from 'node:crypto';
+import type { Condition } from '../aws/tables.ts';
+import { keyedJobId, randomJobId } from '../core/job-id.ts';
+import type { JobRequest } from '../core/job-request.ts';
+import type { Lane } from '../core/lanes.ts';
+import { hashOf } from '../core/request-hash.ts';
+import { enqueueJob } from './enqueue-job.ts';
+import { expireIfOverdue } from './expire-job.ts';
+import { asJob, inputSk, type JobItem, jobKey, jobObjects, metaKey } from './job-item.ts';
+import { storeValue } from './large-values.ts';
+import type { StateDeps } from './state-deps.ts';
+
+/**
+ * Submit: the record first, then its input, then the message, then 202. What a crash leaves in between:
+ *
+ *     job put | crash            the record has no input and no message: never acknowledged, ends by its deadline
+ *     job put, input put | crash the same
+ *     ... message sent | crash   the job runs, although nobody was told of it
+ *
+ * A repeat with the same Idempotency-Key comes to the same id, finds the record, and does again whatever may be missing,
+ * the message included, before it answers. Two of them at once are decided by the first write:
+ */
+const notThere: Condition = { expression: 'attribute_not_exists(#pk)' };
+
+export interface Submission {
+  tenant: string;
+  request: JobRequest;
+  lane: Lane;
+  idempotencyKey: string | undefined;
+}
+
+export type Submitted =
+  | { kind: 'accepted'; job: JobItem; metadata: Record<string, string> | undefined }
+  /** The key was used with another request. */
+  | { kind: 'conflict' };
+
+/** Acknowledges a job once SQS and DynamoDB have it. Safe to run twice with a key. Throws AwsError: then nothing was promised. */
+export async function submitJob(deps: StateDeps, submission: Submission): Promise<Submitted> {
+  const { request } = submission;
+  const fresh = newJob(deps, submission);
+  let job = fresh;
+  if (!(await deps.tables.put('jobs', { ...fresh }, notThere))) {
+    // There already: a repeat, the loser of a race, or our own write whose answer was lost on the way.
+    const existing = asJob(await deps.tables.get('jobs', jobKey(fresh.pk)));
+    if (existing === undefined || existing.requestHash !== fresh.requestHash) return { kind: 'conflict' };
+    job = await expireIfOverdue(deps, existing);
+  }
+  if (job.status === 'queued') {
+    await putParts(deps, job, request);
+    await enqueueJob(deps, job);
+  }
+  return { kind: 'accepted', job, metadata: request.metadata };
+}
+
+/** The input and the metadata, each once: a repeat finds them there and changes nothing. */
+async function putParts(deps: StateDeps, job: JobItem, request: JobRequest): Promise<void> {
+  const ttl = Math.ceil((job.startBy + deps.retentionMs + spareMs) / 1000);
+  const s3Key = `${jobObjects(job.tenant, job.pk)}${job.input.replace('#', '/')}.json`;
+  const value = await storeValue(deps, s3Key, JSON.stringify(request.input));
+  await deps.tables.put('jobs', { pk: job.pk, sk: job.input, ...value, ttl }, notThere);
+  if (request.metadata !== undefined)
+    await deps.tables.put('jobs', { ...metaKey(job.pk), metadata: request.metadata, ttl }, notThere);
+}
+
+/** Inputs outlive their job's record: by the longest run and a day. */
+const spareMs = 2 * 24 * 3600 * 1000;
+
+function newJob(deps: StateDeps, { tenant, request, lane, idempotencyKey }: Submission): JobItem {
+  const now = deps.now();
+  const jobId = idempotencyKey === undefined ? randomJobId(randomBytes(16)) : keyedJobId(tenant, idempotencyKey);
+  const createdAt = new Date(now).toISOString();
+  return {
+    ...jobKey(jobId),
+    sk: 'job',
+    kind: 'inference',
+    status: 'queued',
+    tenant,
+    lane: lane.name,
+    model: request.model,
+    operation: request.operation,
+    priority: request.priority,
+    stream: request.stream,
+    generation: 1,
+    rev: 1,
+    fence: 0,
+    starts: 0,
+    attempts: 0,
+    createdAt: now,
+    queuedAt: now,
+    startBy: now + request.startWithinSeconds * 1000,
+    startWithinMs: request.startWithinSeconds * 1000,
+    timeoutMs: (request.timeoutSeconds ?? lane.timeoutSeconds) * 1000,
+    requestHash: hashOf(request),
+    input: inputSk(hashOf(request.input)),
+    ...(request.metadata !== undefined && { hasMeta: true }),
+    listKey: tenant,
+    listSort: `${createdAt}#${jobId}`,
+  };
+}

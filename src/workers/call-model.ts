@@ -1,0 +1,52 @@
+import type { Bedrock, ModelAnswer } from '../aws/bedrock.ts';
+import { BedrockFailure } from '../aws/bedrock-failure.ts';
+import type { JobItem } from '../state/job-item.ts';
+
+export interface Called extends ModelAnswer {
+  modelMs: number;
+  firstTokenMs?: number;
+}
+
+/**
+ * One model call of a job, bounded by the job's timeout.
+ * @param input as it goes out (output bounded)
+ * @throws BedrockFailure (`attempt_timeout` past the job's timeout); the signal's reason when that aborts
+ */
+export async function callModel(
+  bedrock: Bedrock,
+  job: JobItem,
+  input: Record<string, unknown>,
+  signal: AbortSignal,
+): Promise<Called> {
+  const startedAt = performance.now();
+  const timeout = AbortSignal.timeout(job.timeoutMs);
+  const either = AbortSignal.any([signal, timeout]);
+  let firstTokenMs: number | undefined;
+  const onText = (): void => {
+    firstTokenMs ??= performance.now() - startedAt;
+  };
+  try {
+    const answer = await call(bedrock, job, input, either, onText);
+    return { ...answer, modelMs: performance.now() - startedAt, ...(firstTokenMs !== undefined && { firstTokenMs }) };
+  } catch (error) {
+    if (timeout.aborted && !signal.aborted)
+      throw new BedrockFailure(
+        { code: 'attempt_timeout', message: `no answer within ${job.timeoutMs / 1000} s`, callStarted: true },
+        error,
+      );
+    throw error;
+  }
+}
+
+async function call(
+  bedrock: Bedrock,
+  job: JobItem,
+  input: Record<string, unknown>,
+  signal: AbortSignal,
+  onText: () => void,
+): Promise<ModelAnswer> {
+  if (job.operation === 'invoke') return await bedrock.invoke(job.model, input, { signal });
+  return job.stream
+    ? await bedrock.converseStream(job.model, input, { signal, onText })
+    : await bedrock.converse(job.model, input, { signal });
+}

@@ -1,0 +1,118 @@
+import Bottleneck from 'bottleneck';
+import { type Priority, priorities } from '../core/job.ts';
+import type { Lane } from '../core/lanes.ts';
+import { askGrant, bookThrottle, newQuotaBooks, quotaView, settleGrant } from '../core/quota-books.ts';
+
+/**
+ * Feeds one lane's calls to Bedrock at the rate that the quota allows.
+ *
+ * The books decide *when* a call fits (requests and tokens, reserved and settled); Bottleneck decides *which* of the
+ * waiting calls is next: by priority, then in order of arrival. Only the head asks the books, so a large call is not
+ * passed for ever by small ones. Slots are counted outside, and the queue is never longer than the lane has slots:
+ * Bottleneck is slow with thousands of jobs, and its own maxConcurrent would count weights.
+ */
+export interface Pacer {
+  /**
+   * Waits for a call's turn.
+   * @param call.tokens what it reserves: padded input + max_tokens
+   * @returns the reservation, or undefined after `maxWaitMs`. Rejects with the signal's reason when that aborts
+   */
+  acquire(call: PacedCall): Promise<Reservation | undefined>;
+  /** Calls that wait for their turn. */
+  waiting(): number;
+  view(): ReturnType<typeof quotaView>;
+  /** Nothing is granted any more; nobody may be waiting. */
+  stop(): Promise<void>;
+}
+
+export interface PacedCall {
+  priority: Priority;
+  tokens: number;
+  maxWaitMs: number;
+  signal: AbortSignal;
+}
+
+/** A call that may start now. One of the two ends it; more calls do nothing. */
+export interface Reservation {
+  /** The call ended: `tokens` as Bedrock settles them. */
+  settle(tokens: number): void;
+  /** Bedrock refused it: nothing was used, and the pace falls. */
+  throttled(): void;
+}
+
+/** One pacer per lane and worker. `now`: epoch ms. */
+export function createPacer(lane: Pick<Lane, 'quota' | 'quotaWindow'>, now: () => number): Pacer {
+  const books = newQuotaBooks({ window: lane.quotaWindow, ...lane.quota }, now());
+  const limiter = new Bottleneck({ maxConcurrent: 1 });
+  let waiting = 0;
+  /** Makes the head ask again: set while it sleeps. */
+  let wakeHead: () => void = () => undefined;
+
+  const reservationOf = (tokens: number): Reservation => {
+    let open = true;
+    const end = (settled: number, throttled: boolean): void => {
+      if (!open) return;
+      open = false;
+      if (throttled) bookThrottle(books, now());
+      settleGrant(books, tokens, settled, now());
+      wakeHead();
+    };
+    return { settle: (settled) => end(settled, false), throttled: () => end(0, true) };
+  };
+
+  /** The head's turn: asks, sleeps until the books may have room, asks again, until it is granted or gone. */
+  const askUntilGranted = async (entry: Entry): Promise<void> => {
+    while (!entry.isGone()) {
+      const grant = askGrant(books, entry.tokens, now());
+      if (grant.granted) return entry.grant(reservationOf(entry.tokens));
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, Math.max(10, grant.retryAtMs - now()));
+        wakeHead = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+      wakeHead = () => undefined;
+    }
+  };
+
+  return {
+    acquire({ priority, tokens, maxWaitMs, signal }) {
+      signal.throwIfAborted();
+      return new Promise<Reservation | undefined>((resolve, reject) => {
+        let gone = false;
+        waiting += 1;
+        const leave = (end: () => void): void => {
+          if (gone) return;
+          gone = true;
+          waiting -= 1;
+          clearTimeout(patience);
+          signal.removeEventListener('abort', onAbort);
+          wakeHead();
+          end();
+        };
+        const onAbort = (): void => leave(() => reject(signal.reason));
+        const patience = setTimeout(() => leave(() => resolve(undefined)), maxWaitMs);
+        signal.addEventListener('abort', onAbort, { once: true });
+        const entry: Entry = { tokens, isGone: () => gone, grant: (reservation) => leave(() => resolve(reservation)) };
+        limiter
+          .schedule({ priority: rank(priority) }, () => askUntilGranted(entry))
+          .catch((error) => leave(() => reject(error)));
+      });
+    },
+    waiting: () => waiting,
+    view: () => quotaView(books, now()),
+    stop: () => limiter.stop({ dropWaitingJobs: true }),
+  };
+}
+
+interface Entry {
+  tokens: number;
+  isGone(): boolean;
+  grant(reservation: Reservation): void;
+}
+
+/** Bottleneck's priorities: 0 is first, 9 last. */
+function rank(priority: Priority): number {
+  return 2 * priorities.indexOf(priority);
+}

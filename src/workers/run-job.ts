@@ -1,0 +1,110 @@
+import { BedrockFailure } from '../aws/bedrock-failure.ts';
+import { costUsd } from '../core/cost.ts';
+import { maxWaitInWorkerMs } from '../core/outcome.ts';
+import { type Bounded, boundOutput } from '../core/reservation.ts';
+import { jitteredSeconds } from '../core/retry-delay.ts';
+import { settledTokens } from '../core/settled-tokens.ts';
+import { estimateInputTokens } from '../core/token-estimate.ts';
+import { readInput, readJob } from '../state/read-job.ts';
+import { afterFailure } from './after-failure.ts';
+import { type Called, callModel } from './call-model.ts';
+import { end, handBack } from './end-run.ts';
+import { type JobRun, type RunDeps, RunEnded } from './job-run.ts';
+import type { MessageEnd } from './message-end.ts';
+import type { Reservation } from './pacer.ts';
+import { recordModelCall } from './record-metrics.ts';
+import { startAsync } from './run-async.ts';
+import { endCancelled } from './run-cancelled.ts';
+
+/**
+ * Runs a claimed job to what becomes of its message. The record of the job is always changed before the message is
+ * answered for. Throws only what nobody expected; the lease and the visibility timeout then bring the job back.
+ */
+export async function runJob(deps: RunDeps, run: JobRun): Promise<MessageEnd> {
+  const input = await readInput(deps.state, run.job);
+  if (input === undefined) {
+    const error = { code: 'input_missing', message: 'the input of the job is gone', retryable: false };
+    return await end(deps, run, { status: 'failed', error });
+  }
+  const bounded = boundOutput(run.job.operation, input, deps.lane.defaultMaxTokens);
+  const estimate = estimateInputTokens(input);
+  const beganAt = deps.state.now();
+  for (;;) {
+    const step = await oneCall(deps, run, bounded, estimate, deps.state.now() - beganAt);
+    if (step !== 'again') return step;
+  }
+}
+
+/** Waits for the pace and makes one call; `again` when it was throttled and may ask once more in this worker. */
+async function oneCall(
+  deps: RunDeps,
+  run: JobRun,
+  bounded: Bounded,
+  estimate: number,
+  waitedMs: number,
+): Promise<MessageEnd | 'again'> {
+  const reservation = await pace(
+    deps,
+    run,
+    deps.tokenFactor.reserve(estimate) + bounded.maxTokens,
+    maxWaitInWorkerMs - waitedMs,
+  );
+  if (reservation === 'gone') return await handBack(deps, run, run.job.attempts, 0);
+  if (reservation === undefined)
+    return await handBack(deps, run, run.job.attempts, jitteredSeconds(5, deps.state.random()));
+  if (!deps.leaseIsLive() && !(await isStillMine(deps, run))) {
+    reservation.settle(0);
+    return { kind: 'leave' };
+  }
+  if (run.job.operation === 'async-invoke') return await startAsync(deps, run, bounded.input, reservation, waitedMs);
+  try {
+    const called = await callModel(deps.bedrock, run.job, bounded.input, run.signal);
+    reservation.settle(settledTokens(called.usage, deps.lane.burndown));
+    deps.tokenFactor.learn(estimate, called.usage.inputTokens);
+    deps.guard.passed();
+    return await succeed(deps, run, called);
+  } catch (error) {
+    if (error instanceof BedrockFailure) return await afterFailure(deps, run, error, reservation, waitedMs);
+    if (!(error instanceof RunEnded)) throw error;
+    // What an aborted call has taken is not told: its input is what Bedrock is known to have counted.
+    reservation.settle(estimate);
+    if (error.why === 'draining') return await handBack(deps, run, run.job.attempts + 1, 0);
+    return await endCancelled(deps, run, estimate);
+  }
+}
+
+/** The pace's answer: a reservation, undefined after too long a wait, `gone` if the run was ended while it waited. */
+async function pace(
+  deps: RunDeps,
+  run: JobRun,
+  tokens: number,
+  maxWaitMs: number,
+): Promise<Reservation | undefined | 'gone'> {
+  try {
+    const signal = AbortSignal.any([run.signal, run.draining]);
+    return await deps.pacer.acquire({ priority: run.job.priority, tokens, maxWaitMs: Math.max(0, maxWaitMs), signal });
+  } catch (error) {
+    if (error instanceof RunEnded) return 'gone';
+    throw error;
+  }
+}
+
+/** After the lease has run out (a stopped process, a store that was away): does the record still name this run? */
+async function isStillMine(deps: RunDeps, run: JobRun): Promise<boolean> {
+  const job = await readJob(deps.state, run.job.pk);
+  return job?.status === 'running' && job.fence === run.job.fence;
+}
+
+async function succeed(deps: RunDeps, run: JobRun, called: Called): Promise<MessageEnd> {
+  const { modelMs, firstTokenMs, usage } = called;
+  const cost = costUsd(deps.lane, usage);
+  recordModelCall(deps, called, cost);
+  return await end(deps, run, {
+    status: 'succeeded',
+    output: JSON.stringify(called.output),
+    usage,
+    costUsd: cost,
+    model: { modelMs, ...(firstTokenMs !== undefined && { firstTokenMs }) },
+    attempts: run.job.attempts + 1,
+  });
+}

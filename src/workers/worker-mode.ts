@@ -1,0 +1,200 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { type Bedrock, createBedrock } from '../aws/bedrock.ts';
+import type { AwsClients } from '../aws/clients.ts';
+import { startReceiver } from '../aws/queue-receiver.ts';
+import { laneQueueName } from '../aws/resource-names.ts';
+import { priorities } from '../core/job.ts';
+import type { Lane, Lanes } from '../core/lanes.ts';
+import { ConfigError, handBackMs } from '../runtime/config.ts';
+import { startOpsServer } from '../runtime/ops-server.ts';
+import type { ProcessDeps, Stop } from '../runtime/process-deps.ts';
+import { pausedLanes } from '../state/lane-pause.ts';
+import { openState } from '../state/open-state.ts';
+import type { StateDeps } from '../state/state-deps.ts';
+import { storeReadiness } from '../state/store-readiness.ts';
+import { readDeadLetters } from './dead-letters.ts';
+import { type HeldMessages, holdMessages } from './held-messages.ts';
+import type { RunDeps } from './job-run.ts';
+import { keepLaneGauges } from './lane-gauges.ts';
+import { createLaneGuard } from './lane-guard.ts';
+import { LaneRunner } from './lane-runner.ts';
+import { keepLease, type LeaseKeeper } from './lease-keeper.ts';
+import { createPacer } from './pacer.ts';
+import { persist } from './persist.ts';
+import { createTokenFactor } from './token-factor.ts';
+
+/**
+ * The worker: one lease, and for each of its lanes the pollers, the slots and the pace.
+ *
+ * Stop, in this order, so that nothing is lost and nothing is begun twice:
+ * not ready - pollers end - what waits goes back - what runs may end for the grace - the rest is handed back -
+ * acknowledgements are out - the lease ends - connections close.
+ */
+
+/** What waits for too long is given back, and gauges are fresh, within this. */
+const tidyMs = 1_000;
+
+interface ServedLane {
+  lane: Lane;
+  runner: LaneRunner;
+  deps: RunDeps;
+  gauges: ReturnType<typeof keepLaneGauges>;
+}
+
+/** Starts the worker mode. @throws ConfigError (a lane that does not exist, a taken port) */
+export async function startWorker(deps: ProcessDeps): Promise<Stop> {
+  const { config, metrics, logger } = deps;
+  const lanes = servedLanes(deps.lanes, config.lanes);
+  const { state, clients } = openState(config, metrics);
+  const held = holdMessages({ queues: state.queues, logger, now: state.now, ...config.times });
+  const lease: { keeper?: LeaseKeeper } = {};
+  const workerId = `${hostname().slice(0, 40)}-${process.pid}-${randomBytes(4).toString('hex')}`;
+  const bedrock = createBedrock(clients.bedrock);
+  const served = lanes.map((lane) =>
+    serveLane(deps, { lane, state, bedrock, held, workerId, leaseIsLive: () => lease.keeper?.isLive() ?? false }),
+  );
+  const stopping = new AbortController();
+  const ready = storeReadiness(state, laneQueueName(config.prefix, (lanes[0] as Lane).name, 'normal'));
+  const ops = await startOpsServer({
+    config,
+    metrics,
+    logger,
+    readiness: async () => ({ ...(await ready()), ...ownReadiness(served, lease.keeper, stopping.signal) }),
+  });
+
+  // The stores may come up after the worker does: it waits, and says in /ready what is missing.
+  const patiently = { logger, forMs: Number.POSITIVE_INFINITY, signal: stopping.signal };
+  lease.keeper = await persist(() => beginLease(deps, state, served, workerId), patiently);
+  const stopReceivers = await startReceivers(deps, { state, clients, served, patiently });
+  const stopDeadLetters = readDeadLetters({ state, logger, lanes });
+  const tidy = setInterval(() => {
+    for (const { runner, gauges } of served) {
+      runner.tidy();
+      gauges.refresh();
+    }
+  }, tidyMs);
+  logger.info({ workerId, lanes: lanes.map((lane) => lane.name), opsPort: ops.port }, 'worker is running');
+
+  return async () => {
+    stopping.abort();
+    const force = new AbortController();
+    const graceEnds = setTimeout(() => force.abort(), config.times.drainMs);
+    // Draining begins before the pollers have ended, so that what they still bring goes back at once.
+    const drained = Promise.all(served.map(({ runner }) => runner.drain(force.signal)));
+    await stopReceivers();
+    await drained;
+    clearTimeout(graceEnds);
+    clearInterval(tidy);
+    held.stop();
+    await Promise.all([stopDeadLetters(), ...served.map(({ gauges }) => gauges.stop())]);
+    await lease.keeper?.stop();
+    await Promise.all([ops.stop(), ...served.map(({ deps: laneDeps }) => laneDeps.pacer.stop())]);
+    clients.destroy();
+    logger.info({ handBackMs }, 'worker has drained');
+  };
+}
+
+function servedLanes(lanes: Lanes, names: readonly string[]): readonly Lane[] {
+  if (names.length === 0) return lanes.all;
+  return names.map((name) => {
+    const lane = lanes.byName(name);
+    if (lane === undefined)
+      throw new ConfigError(
+        `PENSTOCK_LANES: there is no lane ${name}; there are ${lanes.all.map((one) => one.name).join(', ')}`,
+      );
+    return lane;
+  });
+}
+
+function serveLane(
+  { metrics, logger }: ProcessDeps,
+  shared: {
+    lane: Lane;
+    state: StateDeps;
+    bedrock: Bedrock;
+    held: HeldMessages;
+    workerId: string;
+    leaseIsLive: () => boolean;
+  },
+): ServedLane {
+  const { lane, state } = shared;
+  const guard = createLaneGuard({ state, logger, lane: lane.name, onChange: () => runner.tidy() });
+  const deps: RunDeps & { held: HeldMessages } = {
+    ...shared,
+    pacer: createPacer(lane, state.now),
+    guard,
+    tokenFactor: createTokenFactor(),
+    metrics,
+    logger,
+  };
+  const runner = new LaneRunner(deps);
+  return { lane, runner, deps, gauges: keepLaneGauges({ ...deps, runner }) };
+}
+
+function beginLease(
+  { config, logger }: ProcessDeps,
+  state: StateDeps,
+  served: readonly ServedLane[],
+  workerId: string,
+): Promise<LeaseKeeper> {
+  return keepLease({
+    state,
+    logger,
+    workerId,
+    leaseMs: config.times.leaseMs,
+    renewEveryMs: config.times.renewEveryMs,
+    report: () => Object.fromEntries(served.map(({ lane, runner }) => [lane.name, runner.report()])),
+    onCancels: (jobIds) => {
+      for (const jobId of jobIds) for (const { runner } of served) runner.cancel(jobId);
+    },
+    onRenewed: async () => {
+      const paused = await pausedLanes(state);
+      for (const { lane, deps } of served) deps.guard.setPause(paused.get(lane.name));
+    },
+  });
+}
+
+async function startReceivers(
+  { config, logger }: ProcessDeps,
+  {
+    state,
+    clients,
+    served,
+    patiently,
+  }: { state: StateDeps; clients: AwsClients; served: readonly ServedLane[]; patiently: Parameters<typeof persist>[1] },
+): Promise<Stop> {
+  const pollers = served.flatMap(({ lane, runner }) => priorities.map((priority) => ({ lane, runner, priority })));
+  const stops = await Promise.all(
+    pollers.map(async ({ lane, runner, priority }) => {
+      const queue = laneQueueName(config.prefix, lane.name, priority);
+      const queueUrl = await persist(() => state.queues.url(queue), patiently);
+      return startReceiver({
+        client: clients.sqsReceive,
+        queueUrl,
+        visibilitySeconds: config.times.visibilityMs / 1000,
+        room: (signal) => runner.gate.room(priority, signal),
+        onMessages: (messages) => runner.onMessages(priority, messages),
+        onError: (error) => logger.warn({ err: error, queue }, 'could not receive'),
+        logger,
+      });
+    }),
+  );
+  return async () => {
+    await Promise.all(stops.map((stop) => stop()));
+  };
+}
+
+/** What only this process knows of why it cannot work. */
+function ownReadiness(
+  served: readonly ServedLane[],
+  keeper: LeaseKeeper | undefined,
+  stopping: AbortSignal,
+): Record<string, string> {
+  const noCredentials = served.filter(({ deps }) => !deps.guard.hasCredentials()).map(({ lane }) => lane.name);
+  return {
+    ...(stopping.aborted && { worker: 'draining' }),
+    ...(keeper?.isLive() !== true && { lease: 'the lease is not held' }),
+    ...(noCredentials.length > 0 && { bedrock: `no valid credentials (${noCredentials.join(', ')})` }),
+  };
+}
