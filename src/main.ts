@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { defineCommand, runMain } from 'citty';
 import { startApi } from './api/api-mode.ts';
-import { runKeys } from './api/keys-mode.ts';
+import { keysCommand } from './api/keys-mode.ts';
 import { provision } from './aws/provision.ts';
 import { ConfigError, readConfig } from './runtime/config.ts';
 import { readLanes, readLimits } from './runtime/config-files.ts';
@@ -68,7 +68,7 @@ await runMain(
       api: modeCommand('api', 'take jobs in, give results out', startApi),
       worker: modeCommand('worker', 'pull the lanes, call the models', startWorker),
       provision: provisionCommand,
-      keys: runKeys(() => processDeps('keys'), orExplain),
+      keys: keysCommand(() => processDeps('keys'), orExplain),
     },
   }),
 );

@@ -19,7 +19,8 @@ export class InvalidRequest extends Error {
 export const checkRequest: FastifySchemaCompiler<z.ZodType> =
   ({ schema }) =>
   (data) => {
-    const parsed = schema.safeParse(data);
+    // Fastify gives null for a body that is not there, which an optional schema would refuse.
+    const parsed = schema.safeParse(data ?? undefined);
     return parsed.success
       ? { value: parsed.data }
       : { error: new InvalidRequest(parsed.error.issues.flatMap(fieldErrors)) };

@@ -24,29 +24,35 @@ interface Level {
 }
 
 /**
- * Refuses what JSON can carry and the stores cannot: nesting deeper than 100, and numbers beyond a double, which
- * would be stored as null. Level by level, without recursion.
+ * Refuses what JSON can carry and the stores cannot: nesting deeper than 100, numbers beyond a double, which would be
+ * stored as null, and half surrogates, which are no Unicode. Level by level, without recursion.
  * @throws InvalidRequest naming the field
  */
 export function refuseHostileJson(body: unknown): void {
   let level: Level[] = [{ value: body, path: [] }];
   for (let depth = 0; level.length > 0; depth += 1) {
-    const next: Level[] = [];
-    for (const { value, path } of level) {
-      if (typeof value === 'number' && !Number.isFinite(value)) refuse(path, 'the number is too large');
-      if (typeof value !== 'object' || value === null) continue;
-      if (depth >= deepestJson) refuse(path.slice(0, 1), `nested deeper than ${deepestJson} levels`);
-      // Paths of the top levels suffice to find the place, and cost nothing on large bodies.
-      for (const [key, member] of Object.entries(value)) next.push({ value: member, path: below(path, value, key) });
-    }
-    level = next;
+    for (const { value, path } of level) refuseValue(value, path);
+    const nested = level.filter(({ value }) => typeof value === 'object' && value !== null);
+    if (depth >= deepestJson && nested[0] !== undefined)
+      refuse(nested[0].path.slice(0, 1), `nested deeper than ${deepestJson} levels`);
+    level = nested.flatMap(members);
   }
 }
 
+function refuseValue(value: unknown, path: readonly PropertyKey[]): void {
+  if (typeof value === 'number' && !Number.isFinite(value)) refuse(path, 'the number is too large');
+  if (typeof value === 'string' && !value.isWellFormed()) refuse(path, 'the text is not valid Unicode');
+}
+
+/** Paths of the top levels suffice to find the place, and cost nothing on large bodies. */
 const deepestPath = 3;
 
-function below(path: readonly PropertyKey[], parent: object, key: string): readonly PropertyKey[] {
-  return path.length >= deepestPath ? path : [...path, Array.isArray(parent) ? Number(key) : key];
+function members({ value, path }: Level): Level[] {
+  const isList = Array.isArray(value);
+  return Object.entries(value as object).map(([key, member]) => {
+    if (!key.isWellFormed()) refuse(path, 'a name is not valid Unicode');
+    return { value: member, path: path.length >= deepestPath ? path : [...path, isList ? Number(key) : key] };
+  });
 }
 
 function refuse(path: readonly PropertyKey[], message: string): never {

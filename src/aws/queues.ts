@@ -7,8 +7,9 @@ import {
   SendMessageBatchCommand,
   type SQSClient,
 } from '@aws-sdk/client-sqs';
-import DataLoader from 'dataloader';
-import { AwsError, awsCall } from './aws-error.ts';
+import { awsCall } from './aws-error.ts';
+import { perQueue } from './queue-batches.ts';
+import { createSendLinger } from './send-linger.ts';
 
 export interface OutgoingMessage {
   body: string;
@@ -48,10 +49,6 @@ export interface Queues {
   url(queue: string): Promise<string>;
 }
 
-/** The most entries that SQS takes in one request. */
-const batchSize = 10;
-/** A submit waits this long for company: ten a request cost a tenth, and no client notices. */
-const sendLingerMs = 10;
 /** Deletes can wait longer: until then the message is hidden, and its job is final. */
 const deleteLingerMs = 200;
 const hideLingerMs = 25;
@@ -63,50 +60,54 @@ interface Hide {
 
 /** Queues of one account and region. */
 export function createQueues(client: SQSClient): Queues {
-  const urls = new Map<string, Promise<string>>();
-  const url = (queue: string): Promise<string> => {
-    const known = urls.get(queue);
-    if (known !== undefined) return known;
-    const asked = awsCall('SQS GetQueueUrl', () => client.send(new GetQueueUrlCommand({ QueueName: queue }))).then(
-      (answer) => answer.QueueUrl as string,
-    );
-    urls.set(queue, asked);
-    asked.catch(() => urls.delete(queue));
-    return asked;
-  };
-
-  const sends = perQueue<OutgoingMessage>(sendLingerMs, async (queue, messages) => {
-    const QueueUrl = await url(queue);
-    const Entries = messages.map((message, index) => ({
-      Id: String(index),
-      MessageBody: message.body,
-      MessageGroupId: message.groupId,
-      ...(message.delaySeconds !== undefined && { DelaySeconds: message.delaySeconds }),
-    }));
-    return await awsCall('SQS SendMessageBatch', () => client.send(new SendMessageBatchCommand({ QueueUrl, Entries })));
-  });
-  const deletes = perQueue<string>(deleteLingerMs, async (queue, handles) => {
-    const QueueUrl = await url(queue);
-    const Entries = handles.map((ReceiptHandle, index) => ({ Id: String(index), ReceiptHandle }));
-    return await awsCall('SQS DeleteMessageBatch', () =>
-      client.send(new DeleteMessageBatchCommand({ QueueUrl, Entries })),
-    );
-  });
-  const hides = perQueue<Hide>(hideLingerMs, async (queue, items) => {
-    const QueueUrl = await url(queue);
-    const Entries = items.map(({ receiptHandle, seconds }, index) => ({
-      Id: String(index),
-      ReceiptHandle: receiptHandle,
-      VisibilityTimeout: seconds,
-    }));
-    return await awsCall('SQS ChangeMessageVisibilityBatch', () =>
-      client.send(new ChangeMessageVisibilityBatchCommand({ QueueUrl, Entries })),
-    );
-  });
+  const url = queueUrls(client);
+  const linger = createSendLinger();
+  const sends = perQueue<OutgoingMessage>(
+    () => linger.lingerMs(Date.now()),
+    async (queue, messages) => {
+      const QueueUrl = await url(queue);
+      const Entries = messages.map((message, index) => ({
+        Id: String(index),
+        MessageBody: message.body,
+        MessageGroupId: message.groupId,
+        ...(message.delaySeconds !== undefined && { DelaySeconds: message.delaySeconds }),
+      }));
+      return await awsCall('SQS SendMessageBatch', () =>
+        client.send(new SendMessageBatchCommand({ QueueUrl, Entries })),
+      );
+    },
+  );
+  const deletes = perQueue<string>(
+    () => deleteLingerMs,
+    async (queue, handles) => {
+      const QueueUrl = await url(queue);
+      const Entries = handles.map((ReceiptHandle, index) => ({ Id: String(index), ReceiptHandle }));
+      return await awsCall('SQS DeleteMessageBatch', () =>
+        client.send(new DeleteMessageBatchCommand({ QueueUrl, Entries })),
+      );
+    },
+  );
+  const hides = perQueue<Hide>(
+    () => hideLingerMs,
+    async (queue, items) => {
+      const QueueUrl = await url(queue);
+      const Entries = items.map(({ receiptHandle, seconds }, index) => ({
+        Id: String(index),
+        ReceiptHandle: receiptHandle,
+        VisibilityTimeout: seconds,
+      }));
+      return await awsCall('SQS ChangeMessageVisibilityBatch', () =>
+        client.send(new ChangeMessageVisibilityBatchCommand({ QueueUrl, Entries })),
+      );
+    },
+  );
 
   return {
     url,
-    send: (queue, message) => sends(queue).load(message),
+    send(queue, message) {
+      linger.arrived(Date.now());
+      return sends(queue).load(message);
+    },
     delete: (queue, receiptHandle) => deletes(queue).load(receiptHandle),
     hide: (queue, receiptHandle, seconds) => hides(queue).load({ receiptHandle, seconds }),
     depth: (queue) => readDepth(client, url, queue),
@@ -122,6 +123,21 @@ export function createQueues(client: SQSClient): Queues {
       const answer = await awsCall('SQS ReceiveMessage', () => client.send(request));
       return (answer.Messages ?? []).map(toReceived);
     },
+  };
+}
+
+/** Looks queue URLs up once each; a failed look-up is tried again. */
+function queueUrls(client: SQSClient): (queue: string) => Promise<string> {
+  const urls = new Map<string, Promise<string>>();
+  return (queue) => {
+    const known = urls.get(queue);
+    if (known !== undefined) return known;
+    const asked = awsCall('SQS GetQueueUrl', () => client.send(new GetQueueUrlCommand({ QueueName: queue }))).then(
+      (answer) => answer.QueueUrl as string,
+    );
+    urls.set(queue, asked);
+    asked.catch(() => urls.delete(queue));
+    return asked;
   };
 }
 
@@ -162,44 +178,5 @@ async function readDepth(
     visible: number('ApproximateNumberOfMessages'),
     inFlight: number('ApproximateNumberOfMessagesNotVisible'),
     delayed: number('ApproximateNumberOfMessagesDelayed'),
-  };
-}
-
-interface BatchAnswer {
-  Failed?:
-    | {
-        Id?: string | undefined;
-        Code?: string | undefined;
-        Message?: string | undefined;
-        SenderFault?: boolean | undefined;
-      }[]
-    | undefined;
-}
-
-/**
- * One loader a queue: collects for `lingerMs` or until ten are there, then makes one request.
- * A request of which SQS refuses some entries answers 200 all the same: each entry gets its own result.
- */
-function perQueue<T>(lingerMs: number, request: (queue: string, items: readonly T[]) => Promise<BatchAnswer>) {
-  const loaders = new Map<string, DataLoader<T, void>>();
-  return (queue: string): DataLoader<T, void> => {
-    let loader = loaders.get(queue);
-    if (loader === undefined) {
-      loader = new DataLoader<T, void>(
-        async (items) => {
-          const answer = await request(queue, items);
-          const failed = new Map((answer.Failed ?? []).map((entry) => [entry.Id, entry]));
-          return items.map((_, index) => {
-            const entry = failed.get(String(index));
-            if (entry === undefined) return undefined;
-            const cause = new Error(`${entry.Code}: ${entry.Message ?? ''}`);
-            return new AwsError(entry.SenderFault === true ? 'refused' : 'unavailable', `SQS ${queue}`, cause);
-          });
-        },
-        { cache: false, maxBatchSize: batchSize, batchScheduleFn: (run) => setTimeout(run, lingerMs) },
-      );
-      loaders.set(queue, loader);
-    }
-    return loader;
   };
 }

@@ -1,13 +1,11 @@
 import { createHash } from 'node:crypto';
 import { configure } from 'safe-stable-stringify';
 
-/** Keys sorted at every depth, no limit of depth or breadth: two requests that differ anywhere have different text. */
-const canonicalJson = configure({
-  deterministic: true,
-  bigint: false,
-  maximumDepth: Number.POSITIVE_INFINITY,
-  maximumBreadth: Number.POSITIVE_INFINITY,
-});
+/**
+ * Keys sorted at every depth. No `maximumDepth` and no `maximumBreadth`: without them there is no limit, so two requests
+ * that differ anywhere have different text (Infinity, given as an option, is refused).
+ */
+const canonicalJson = configure({ deterministic: true, bigint: false });
 
 /**
  * The hash of a JSON value, whatever the order of its keys: 32 hex digits of SHA-256 over canonical JSON.

@@ -31,11 +31,17 @@ export async function handBackJob(deps: StateDeps, job: JobItem, attempts: numbe
 
 /**
  * Leaves a job to Bedrock: its asynchronous invocation has begun, no worker holds it, and whoever gets its message looks
- * there. Its clean start is over. Returns false if the job is not this worker's any more. Safe to run twice. Throws AwsError.
+ * there. Its clean start is over. It is billed from here on whatever becomes of the job (Bedrock cannot stop it), so the
+ * cost is written now: a cancel or a deadline keeps it. Returns false if the job is not this worker's any more.
+ * Safe to run twice. Throws AwsError.
  */
-export async function parkJob(deps: StateDeps, job: JobItem, asyncArn: string): Promise<boolean> {
+export async function parkJob(
+  deps: StateDeps,
+  job: JobItem,
+  { arn, costUsd }: { arn: string; costUsd: number },
+): Promise<boolean> {
   const after = await deps.tables.update('jobs', jobKey(job.pk), {
-    set: { asyncArn, starts: 0, attempts: job.attempts + 1, rev: job.rev + 1 },
+    set: { asyncArn: arn, costUsd, starts: 0, attempts: job.attempts + 1, rev: job.rev + 1 },
     remove: ['worker'],
     condition: stillMine(job),
   });

@@ -31,56 +31,85 @@ export interface RoomView {
 const fullReceive = 10;
 /** A queue that has messages answers within milliseconds. */
 const answerMs = 1_000;
+/** A queue that gave less than it was asked for is empty now: a moment later the next receive brings more at the same price. */
+const restMs = 100;
 
-interface Poller {
-  flowing: boolean;
-  kept: number;
-  keptUntil: NodeJS.Timeout | undefined;
-  waiting: ((room: number) => void) | undefined;
+/** What the gate knows of one poller. */
+class Poller {
+  flowing = false;
+  /** Set while the poller waits for room. */
+  #waiting: ((room: number) => void) | undefined;
+  /** Room that is kept for the poll under way. */
+  kept = 0;
+  #keptUntil: NodeJS.Timeout | undefined;
+  /** What the poll under way, or the last one, asked for. */
+  #asked = 0;
+  /** Runs after a receive that was not full; no turn until it ends. */
+  #resting: NodeJS.Timeout | undefined;
+
+  wait(resolve: ((room: number) => void) | undefined): void {
+    this.#waiting = resolve;
+  }
+
+  isDry(): boolean {
+    return this.#waiting !== undefined && !this.flowing;
+  }
+
+  wantsTurn(): boolean {
+    return this.#waiting !== undefined && this.flowing && this.#resting === undefined;
+  }
+
+  /** Lets it poll; with `onLate` its room is kept until it answers or is late. */
+  open(room: number, onLate?: () => void): void {
+    const resolve = this.#waiting;
+    this.#waiting = undefined;
+    this.#asked = room;
+    if (onLate !== undefined) {
+      this.kept = room;
+      this.#keptUntil = setTimeout(() => {
+        this.#release();
+        onLate();
+      }, answerMs);
+    }
+    resolve?.(room);
+  }
+
+  answered(count: number, onRested: () => void): void {
+    this.#release();
+    this.flowing = count > 0;
+    if (!this.flowing || count >= this.#asked) return;
+    clearTimeout(this.#resting);
+    this.#resting = setTimeout(() => {
+      this.#resting = undefined;
+      onRested();
+    }, restMs);
+  }
+
+  #release(): void {
+    clearTimeout(this.#keptUntil);
+    this.kept = 0;
+  }
 }
 
 /** One gate per lane. */
 export function createReceiveGate(view: RoomView): ReceiveGate {
   const share = newReceiveShare();
-  const pollers = new Map<Priority, Poller>(
-    priorities.map((priority) => [priority, { flowing: false, kept: 0, keptUntil: undefined, waiting: undefined }]),
-  );
+  const pollers = new Map<Priority, Poller>(priorities.map((priority) => [priority, new Poller()]));
   const poller = (queueClass: Priority) => pollers.get(queueClass) as Poller;
-  const kept = () => [...pollers.values()].reduce((sum, { kept: own }) => sum + own, 0);
-
-  const release = (one: Poller): void => {
-    clearTimeout(one.keptUntil);
-    one.kept = 0;
-  };
-
-  const open = (one: Poller, room: number, keep: boolean): void => {
-    const resolve = one.waiting;
-    one.waiting = undefined;
-    if (keep) {
-      one.kept = room;
-      one.keptUntil = setTimeout(() => {
-        release(one);
-        update();
-      }, answerMs);
-    }
-    resolve?.(room);
-  };
-
-  const openDry = (): void => {
-    const dry = [...pollers.values()].filter((one) => one.waiting !== undefined && !one.flowing);
-    for (const one of dry) if (view.capacity() >= 1) open(one, Math.min(fullReceive, view.capacity()), false);
-  };
+  const kept = () => [...pollers.values()].reduce((sum, one) => sum + one.kept, 0);
 
   const update = (): void => {
-    openDry();
+    const dry = [...pollers.values()].filter((one) => one.isDry());
+    for (const one of dry) if (view.capacity() >= 1) one.open(Math.min(fullReceive, view.capacity()));
     for (;;) {
       const room = view.capacity() - kept();
       if (room < 1 || (room < fullReceive && !view.isIdle())) return;
-      const isWanting = (queueClass: Priority) =>
-        poller(queueClass).waiting !== undefined && poller(queueClass).flowing;
-      const next = nextTurn(share, priorities.filter(isWanting));
+      const next = nextTurn(
+        share,
+        priorities.filter((queueClass) => poller(queueClass).wantsTurn()),
+      );
       if (next === undefined || next === 'batch') return;
-      open(poller(next), Math.min(fullReceive, room), true);
+      poller(next).open(Math.min(fullReceive, room), update);
     }
   };
 
@@ -89,22 +118,20 @@ export function createReceiveGate(view: RoomView): ReceiveGate {
       return new Promise((resolve, reject) => {
         const one = poller(queueClass);
         const onAbort = (): void => {
-          one.waiting = undefined;
+          one.wait(undefined);
           reject(signal.reason);
         };
         if (signal.aborted) return onAbort();
         signal.addEventListener('abort', onAbort, { once: true });
-        one.waiting = (room) => {
+        one.wait((room) => {
           signal.removeEventListener('abort', onAbort);
           resolve(room);
-        };
+        });
         update();
       });
     },
     received(queueClass, count) {
-      const one = poller(queueClass);
-      one.flowing = count > 0;
-      release(one);
+      poller(queueClass).answered(count, update);
       update();
     },
     update,

@@ -36,7 +36,9 @@ export async function startAsync(
     });
     reservation.settle(0);
     deps.guard.passed();
-    const mine = await persist(() => parkJob(deps.state, job, arn), {
+    deps.metrics.costUsd.inc({ lane: deps.lane.name }, deps.lane.usdPerCall);
+    const invocation = { arn, costUsd: deps.lane.usdPerCall };
+    const mine = await persist(() => parkJob(deps.state, job, invocation), {
       logger: deps.logger,
       forMs: 60_000,
       signal: run.signal,

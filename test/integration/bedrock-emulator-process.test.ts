@@ -105,6 +105,36 @@ describe('clients that die', () => {
 });
 
 describe('stop', () => {
+  it('leaves nothing behind that would keep a process alive', async () => {
+    const script = `
+      import { startEmulator } from './local/bedrock/emulator.ts';
+      const emulator = await startEmulator({ port: 0, asyncMs: 3_600_000, s3Endpoint: 'http://127.0.0.1:1' });
+      const url = 'http://127.0.0.1:' + emulator.port;
+      const send = (method, path, body) => fetch(url + path, { method, body: JSON.stringify(body) });
+      const hour = { firstTokenMs: 3_600_000, perTokenMs: 0, spread: 0 };
+      await send('PUT', '/_emulator/models/amazon.nova-lite-v1:0', { latency: hour });
+      const hello = { messages: [{ role: 'user', content: [{ text: 'hello' }] }] };
+      send('POST', '/model/amazon.nova-lite-v1:0/converse', hello).catch(() => {});
+      send('POST', '/model/amazon.nova-lite-v1:0/converse-stream', hello).catch(() => {});
+      const s3Uri = 's3://bucket';
+      await send('POST', '/async-invoke', {
+        modelId: 'amazon.nova-reel-v1:1', modelInput: {}, outputDataConfig: { s3OutputDataConfig: { s3Uri } },
+      });
+      for (;;) {
+        const { models } = await (await fetch(url + '/_emulator/stats')).json();
+        if (models['amazon.nova-lite-v1:0']?.started === 2 && models['amazon.nova-reel-v1:1']?.started === 1) break;
+      }
+      await emulator.stop();
+      console.log('stopped');`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    cleanUp.push(() => child.kill('SIGKILL'));
+    const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')]);
+    expect(output).toBe('stopped\n');
+    expect(code).toBe(0);
+  });
+
   it('breaks off calls and connections, and may be called twice', async () => {
     const emulator: TestEmulator = await startTestEmulator();
     await emulator.addFault({ kind: 'hang' });

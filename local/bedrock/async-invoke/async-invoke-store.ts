@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { BedrockError } from '../wire/errors.ts';
 
-export type AsyncInvokeStatus = 'InProgress' | 'Completed' | 'Failed';
+type AsyncInvokeStatus = 'InProgress' | 'Completed' | 'Failed';
 
 /** One asynchronous invocation, for the life of the process. */
 export type AsyncInvoke = {

@@ -9,7 +9,7 @@ export type PromptCache = { expiresAtMs: Map<string, number> };
 
 /** A piece of a request, in the order tools, system, messages; `content` identifies it. */
 export type PromptPart = { content: string; tokens: number; cachePoint: boolean };
-export type CachedTokens = { inputTokens: number; cacheReadTokens: number; cacheWriteTokens: number };
+type CachedTokens = { inputTokens: number; cacheReadTokens: number; cacheWriteTokens: number };
 
 const TIME_TO_LIVE_MS = 5 * 60_000;
 // Shorter prefixes are not cached: what AWS documents for most of its models.

@@ -80,8 +80,7 @@ export function settleCall(
   reservation.open = false;
   measure(books, limits, nowMs);
   books.reservedTokens -= reservation.tokens;
-  // What comes back can fill the bucket, never more than fill it: refill during the call is not counted twice.
-  books.tokensMissing = Math.max(0, books.tokensMissing - reservation.tokens + tokens);
+  books.tokensMissing += tokens - reservation.tokens;
   addToLog(books.settled, books.nowMs, tokens);
 }
 
@@ -90,6 +89,7 @@ function measure(books: QuotaBooks, limits: QuotaLimits, nowMs: number): { token
   const passedMs = Math.max(0, nowMs - books.nowMs);
   if (nowMs > books.nowMs) books.nowMs = nowMs;
   const refilled = passedMs / WINDOW_MS; // infinite at the first call: nothing is missing then, and 0 stays 0
+  // What comes back or is refilled can fill a bucket, never more than fill it.
   books.tokensMissing = Math.max(0, books.tokensMissing - refilled * limits.tokensPerMinute);
   books.requestsMissing = Math.max(0, books.requestsMissing - refilled * limits.requestsPerMinute);
   // Both logs are kept for the longer of the two windows: a switch from `fixed` to `sliding` must not forget.

@@ -7,7 +7,7 @@ import type { ConverseRequest } from './converse-request.ts';
 import type { ToolSpec } from './converse-shape.ts';
 import { makeToolInput } from './tool-input.ts';
 
-export type ToolUse = { toolUseId: string; name: string; input: unknown };
+type ToolUse = { toolUseId: string; name: string; input: unknown };
 export type ConversationAnswer = { block: { text: string } | { toolUse: ToolUse }; stopReason: string };
 export type PieceHandlers = {
   /** Called once, before the first piece; undefined: the answer is text. */

@@ -64,7 +64,7 @@ function handOverOnFirstBytes(socket: Socket, handOver: (isHttp2: boolean) => vo
     if (head.length < DECIDING_BYTES) return;
     socket.off('readable', look);
     socket.off('end', goAway);
-    
+    socket.unshift(head);
     handOver(head.subarray(0, HTTP2_PREFACE.length).equals(HTTP2_PREFACE.subarray(0, head.length)));
   };
   // Half-open sockets do not close by themselves, and no server looks after this one yet.

@@ -1,0 +1,24 @@
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  RawReplyDefaultExpression,
+  RawRequestDefaultExpression,
+  RawServerDefault,
+} from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { ProcessDeps } from '../runtime/process-deps.ts';
+import type { StateDeps } from '../state/state-deps.ts';
+
+/** What the api works with. All its clocks are `state.now`. */
+export interface ApiDeps extends ProcessDeps {
+  state: StateDeps;
+}
+
+/** The server, whose routes take their types from their zod schemas. */
+export type Api = FastifyInstance<
+  RawServerDefault,
+  RawRequestDefaultExpression,
+  RawReplyDefaultExpression,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>;

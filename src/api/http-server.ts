@@ -1,0 +1,95 @@
+import cors from '@fastify/cors';
+import helmet from '@fastify/helmet';
+import fastify, { LogController } from 'fastify';
+import { serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { Api, ApiDeps } from './api-deps.ts';
+import { createAuthenticate } from './authenticate.ts';
+import { answerClientError, answerError, answerErrors } from './error-handler.ts';
+import { checkRequest } from './invalid-request.ts';
+import { serveJobs } from './job-routes.ts';
+import { takeJsonOnly } from './json-body.ts';
+import { createKeyLookup } from './key-lookup.ts';
+import { createLaneBacklogs } from './lane-backlog.ts';
+import { serveLanes } from './lane-routes.ts';
+import { serveDocs } from './openapi.ts';
+import { collectRoutes } from './other-methods.ts';
+import { logRequests, requestId } from './request-log.ts';
+import { createSubmitRate } from './submit-rate.ts';
+import { serveSubmit } from './submit-route.ts';
+
+const bodyLimitBytes = 1024 * 1024;
+/** For a whole request to come in: 1 MiB over a bad line. Node's default of 5 minutes lets slow senders hold sockets. */
+const requestTimeoutMs = 60_000;
+
+/** The API as a Fastify server that does not listen yet. Each path is in `openapi.ts` or in a file `*-routes.ts`. */
+export async function createHttpServer(deps: ApiDeps): Promise<Api> {
+  const { config, logger } = deps;
+  const app = fastify({
+    loggerInstance: logger,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
+    genReqId: requestId,
+    requestIdHeader: false,
+    bodyLimit: bodyLimitBytes,
+    requestTimeout: requestTimeoutMs,
+    // One hop: the load balancer's own entry. With `true` the caller could write its address itself.
+    trustProxy: config.api.trustProxy ? (_address, hop) => hop === 0 : false,
+    // Stopping: requests on connections that are open still get their answer, with `connection: close`.
+    return503OnClosing: false,
+    frameworkErrors: (error, request, reply) => void answerError(error, request, reply),
+    clientErrorHandler: answerClientError,
+  }).withTypeProvider<ZodTypeProvider>() as unknown as Api;
+
+  app.setValidatorCompiler(checkRequest);
+  app.setSerializerCompiler(serializerCompiler);
+  app.decorateRequest('tenant', null);
+  logRequests(app, deps);
+  endConnectionsOnClose(app);
+  takeJsonOnly(app);
+  answerErrors(app);
+  await protectBrowsers(app, config.api.corsOrigins);
+  const refuseOtherMethods = collectRoutes(app);
+  await serveDocs(app);
+
+  const authenticate = createAuthenticate(createKeyLookup(deps));
+  const limitSubmits = createSubmitRate(deps);
+  const backlogs = createLaneBacklogs(deps.state);
+  serveSubmit(app, { ...deps, authenticate, limitSubmits, backlogs });
+  serveJobs(app, { ...deps, authenticate, limitSubmits });
+  serveLanes(app, { ...deps, authenticate });
+  refuseOtherMethods();
+  return app;
+}
+
+/** Else the connection of a request that was under way would stay open, idle, and hold the stop up. */
+function endConnectionsOnClose(app: Api): void {
+  let isClosing = false;
+  app.addHook('preClose', async () => {
+    isClosing = true;
+  });
+  app.addHook('onSend', async (_request, reply, payload) => {
+    if (isClosing) reply.header('connection', 'close');
+    return payload;
+  });
+}
+
+/** Helmet's headers; CORS for the allowed origins only. Keys come in a header and never in a cookie: no credentials. */
+async function protectBrowsers(app: Api, corsOrigins: readonly string[]): Promise<void> {
+  await app.register(helmet, {
+    contentSecurityPolicy: {
+      // `/docs` over plain http (a laptop, a tunnel) would else ask for its scripts over https, which nobody serves.
+      directives: { 'upgrade-insecure-requests': null },
+    },
+  });
+  // Answers belong to one tenant: no cache between may keep them.
+  app.addHook('onRequest', async (request, reply) => {
+    if (request.url.startsWith('/v1/')) reply.header('cache-control', 'no-store');
+  });
+  if (corsOrigins.length === 0) return;
+  await app.register(cors, {
+    origin: corsOrigins.includes('*') ? '*' : [...corsOrigins],
+    methods: ['GET', 'POST', 'DELETE'],
+    allowedHeaders: ['authorization', 'content-type', 'idempotency-key', 'x-request-id'],
+    exposedHeaders: ['location', 'retry-after', 'x-request-id'],
+    maxAge: 600,
+  });
+}

@@ -1,0 +1,64 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { cancelJob } from '../../src/state/cancel-job.ts';
+import { deleteJob } from '../../src/state/delete-job.ts';
+import { finishJob } from '../../src/state/finish-job.ts';
+import { handBackJob } from '../../src/state/hand-back-job.ts';
+import { pausedLanes, pauseLane } from '../../src/state/lane-pause.ts';
+import { listJobs } from '../../src/state/list-jobs.ts';
+import { readInput, readJob, readParts } from '../../src/state/read-job.ts';
+import { retryJob } from '../../src/state/retry-job.ts';
+import { aRequest, claimed, submitted } from '../support/state-jobs.ts';
+import { recording } from '../support/state-races.ts';
+import { type StateStores, startStateStores } from '../support/state-stores.ts';
+
+let stores: StateStores;
+beforeAll(async () => {
+  stores = await startStateStores();
+});
+afterAll(() => stores.stop());
+
+test('a whole life of jobs uses single-item writes only: no transaction, no batch write, no scan', async () => {
+  const request = aRequest('x'.repeat(20_000), { metadata: { a: '1' } });
+  const job = await submitted(stores, request);
+  const run = await claimed(stores, job);
+  await handBackJob(stores.state, run, 1);
+  await cancelJob(stores.state, 'demo', job.pk);
+  await retryJob(stores.state, 'demo', job.pk);
+  const again = await claimed(stores, { ...job, generation: 2 });
+  await finishJob(stores.state, again, { status: 'succeeded', output: '1' });
+  const finished = (await readJob(stores.state, job.pk)) ?? job;
+  await readInput(stores.state, finished);
+  await readParts(stores.state, finished);
+  await listJobs(stores.state, 'demo', {}, 10, undefined);
+  await deleteJob(stores.state, 'demo', job.pk);
+  await pauseLane(stores.state, 'nova-lite', { reason: 'operator', detail: '' });
+  await pausedLanes(stores.state);
+
+  const { values } = await stores.metrics.awsRequests.get();
+  const asked = values.filter(({ labels }) => labels.service === 'DynamoDB').map(({ labels }) => labels.operation);
+  const provisioning = ['CreateTable', 'DescribeTable', 'UpdateTimeToLive'];
+  expect(asked.filter((operation) => !provisioning.includes(String(operation))).sort()).toEqual([
+    'BatchGetItem',
+    'DeleteItem',
+    'GetItem',
+    'PutItem',
+    'Query',
+    'UpdateItem',
+  ]);
+});
+
+test('the way of one small job costs five writes and one read in the state layer', async () => {
+  const { state, names } = recording(stores.state);
+  const own = { ...stores, state };
+  const job = await submitted(own, aRequest('cheap'));
+  // Renewals of leases are not the job's.
+  const run = await claimed({ ...own, state: { ...state, tables: state.tables } }, job);
+  await readInput(state, run);
+  await finishJob(state, run, { status: 'succeeded', output: '1' });
+  const [renewal, ...rest] = names.filter((name) => name === 'tables.update');
+  expect(renewal).toBe('tables.update');
+  const writes = [...rest, ...names.filter((name) => name === 'tables.put')];
+  expect(writes).toHaveLength(5);
+  expect(names.filter((name) => name === 'tables.get')).toHaveLength(1);
+  expect(names.filter((name) => name.startsWith('queues.'))).toEqual(['queues.send']);
+});
