@@ -12,7 +12,7 @@ module.exports = {
       name: 'core-does-no-io',
       severity: 'error',
       from: { path: '^src/core/', pathNot: '[.]test[.]ts$' },
-      to: { dependencyTypes: ['core', 'npm'], pathNot: '^(node:)?crypto$|(^|node_modules/)(zod|jsonata|croner)(/|$)' },
+      to: { dependencyTypes: ['core', 'npm'], pathNot: '^(node:)?crypto$|(^|node_modules/)(zod|jsonata|croner|safe-stable-stringify)(/|$)' },
     },
     {
       name: 'runtime-imports-core-only',

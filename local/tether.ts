@@ -1,7 +1,8 @@
 import process from 'node:process';
+import { Worker } from 'node:worker_threads';
 
-/** What a mode may take for its own stop once it is alone; then it ends the hard way. */
-const FORCE_AFTER_MS = 10_000;
+/** What a mode may take for its own stop once it is alone; the same that Ctrl-C would grant it. */
+const FORCE_AFTER_MS = 5_000;
 
 /**
  * Loaded before a process's own code (`node --import ./local/tether.ts src/main.ts api`): stops the process when the one
@@ -10,8 +11,17 @@ const FORCE_AFTER_MS = 10_000;
  */
 if (process.channel) {
   process.once('disconnect', () => {
+    forceLater();
     process.kill(process.pid, 'SIGTERM');
-    setTimeout(() => process.kill(process.pid, 'SIGKILL'), FORCE_AFTER_MS).unref();
   });
   process.channel.unref();
+}
+
+/**
+ * In a thread of its own, because the main one may be the one that is stuck: nobody reads its output any more, and
+ * sonic-boom 4, flushing pino's last lines in an `exit` handler, tries again for ever on a broken pipe.
+ */
+function forceLater(): void {
+  const kill = `setTimeout(() => process.kill(${process.pid}, 'SIGKILL'), ${FORCE_AFTER_MS})`;
+  new Worker(kill, { eval: true, execArgv: [] }).unref();
 }

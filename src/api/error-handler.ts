@@ -81,13 +81,18 @@ export function describeError(error: unknown): Record<string, unknown> {
   return { error: `${error.name}${quotes ? '' : `: ${error.message}`}`, stack: frames.join('\n') };
 }
 
-const byClientError: Record<string, ProblemCode> = { HPE_HEADER_OVERFLOW: 'headers_too_large' };
+const byClientError: Record<string, ProblemCode> = {
+  HPE_HEADER_OVERFLOW: 'headers_too_large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
+};
 
 /** Answers what is not even HTTP. Fastify's `clientErrorHandler`: there is a socket, and no request. */
 export function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed) return;
   const code = byClientError[error.code ?? ''] ?? 'bad_request';
-  const body = JSON.stringify(problemBody({ code, detail: 'the request is not valid HTTP' }));
+  const body = JSON.stringify(
+    problemBody({ code, detail: 'the request did not come as valid HTTP, whole and in time' }),
+  );
   if (socket.writable)
     socket.write(
       `HTTP/1.1 ${statusOf(code)} ${STATUS_CODES[statusOf(code)]}\r\ncontent-type: ${problemType}\r\n` +

@@ -6,7 +6,8 @@ import type { Api, ApiDeps } from './api-deps.ts';
 import { createAuthenticate } from './authenticate.ts';
 import { answerClientError, answerError, answerErrors } from './error-handler.ts';
 import { checkRequest } from './invalid-request.ts';
-import { serveJobs } from './job-routes.ts';
+import { serveJobActions } from './job-actions.ts';
+import { serveJobReads } from './job-reads.ts';
 import { takeJsonOnly } from './json-body.ts';
 import { createKeyLookup } from './key-lookup.ts';
 import { createLaneBacklogs } from './lane-backlog.ts';
@@ -21,7 +22,7 @@ const bodyLimitBytes = 1024 * 1024;
 /** For a whole request to come in: 1 MiB over a bad line. Node's default of 5 minutes lets slow senders hold sockets. */
 const requestTimeoutMs = 60_000;
 
-/** The API as a Fastify server that does not listen yet. Each path is in `openapi.ts` or in a file `*-routes.ts`. */
+/** The API as a Fastify server that does not listen yet. Each path is in a function `serve...`. */
 export async function createHttpServer(deps: ApiDeps): Promise<Api> {
   const { config, logger } = deps;
   const app = fastify({
@@ -54,7 +55,8 @@ export async function createHttpServer(deps: ApiDeps): Promise<Api> {
   const limitSubmits = createSubmitRate(deps);
   const backlogs = createLaneBacklogs(deps.state);
   serveSubmit(app, { ...deps, authenticate, limitSubmits, backlogs });
-  serveJobs(app, { ...deps, authenticate, limitSubmits });
+  serveJobReads(app, { ...deps, authenticate });
+  serveJobActions(app, { ...deps, authenticate, limitSubmits });
   serveLanes(app, { ...deps, authenticate });
   refuseOtherMethods();
   return app;

@@ -19,7 +19,7 @@ const unknownForMs = 5_000;
 const mostCached = 10_000;
 
 /** Made by `penstock keys create`. Anything else is no key of ours, and costs no read. */
-export const keyPattern = /^pk_[A-Za-z0-9_-]{43}$/;
+const keyPattern = /^pk_[A-Za-z0-9_-]{43}$/;
 
 /** 256 bits cannot be guessed; the limit keeps those who try from turning each try into a read of DynamoDB. */
 const guesses = { perSecond: 10, burst: 100 };

@@ -6,7 +6,7 @@ import type { StateDeps } from '../state/state-deps.ts';
 /** The commands of `penstock keys`: each gives the lines to print. All throw ConfigError for what was typed wrong, and AwsError. */
 
 /** Tenants stand in S3 keys and as SQS message groups: nothing that either would read in its own way. */
-export const tenantPattern = /^[a-z0-9][a-z0-9_-]{0,62}$/;
+const tenantPattern = /^[a-z0-9][a-z0-9_-]{0,62}$/;
 
 /** Makes and stores a key. The first line is the key, so that a script can take it: `pk_` and 256 random bits. */
 export async function createKey(

@@ -12,6 +12,7 @@ const problems = {
   forbidden: { status: 403, title: 'The API key does not allow this' },
   not_found: { status: 404, title: 'There is nothing here' },
   method_not_allowed: { status: 405, title: 'This resource has no such method' },
+  request_timeout: { status: 408, title: 'The request did not come in time' },
   idempotency_conflict: { status: 409, title: 'The Idempotency-Key belongs to another request' },
   job_final: { status: 409, title: 'The job is final' },
   job_unfinished: { status: 409, title: 'The job is not final yet' },

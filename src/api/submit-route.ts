@@ -54,7 +54,7 @@ export function serveSubmit(
       const checked = checkSubmit({ ...deps, bucket: state.objects.bucket }, tenant, request.body);
       if (checked.kind === 'refused') return sendProblem(reply, invalid(checked.errors));
       const { lane } = checked;
-      if (false)
+      if (await backlogs.isFull(lane))
         return sendProblem(reply, {
           code: 'backlog_full',
           detail: `the lane ${lane.name} has ${lane.maxBacklog} jobs waiting or more`,

@@ -1,5 +1,5 @@
 /** How fast tokens come back, and how many can be saved up. */
-export interface Rate {
+interface Rate {
   perSecond: number;
   burst: number;
 }

@@ -1,5 +1,4 @@
 import type { JobStatus } from '../core/job.ts';
-import { jobIdPattern } from '../core/job-id.ts';
 import { expireIfOverdue } from './expire-job.ts';
 import { asJob, type JobItem, jobKey, metaKey } from './job-item.ts';
 import type { StateDeps } from './state-deps.ts';
@@ -72,23 +71,16 @@ function writeCursor(lastKey: Record<string, unknown>): string {
   return Buffer.from(JSON.stringify([lastKey.pk, lastKey.listSort])).toString('base64url');
 }
 
-function isJobId(value: unknown): value is string {
-  return typeof value === 'string' && jobIdPattern.test(value);
-}
+/** What `writeCursor` wrote: DynamoDB refuses keys of other forms, which would look like an outage. */
+const listSortPattern = /^[\dTZ:.-]{24}#(job_[0-9a-f]{32})$/;
 
 function readCursor(tenant: string, cursor: string): Record<string, unknown> {
   try {
     const value: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString());
-    const [jobId, listSort, ...others] = Array.isArray(value) ? (value as unknown[]) : [];
-    // Only what `writeCursor` writes: DynamoDB refuses other keys, which would look like an outage.
-    if (
-      others.length === 0 &&
-      isJobId(jobId) &&
-      typeof listSort === 'string' &&
-      /^[\dTZ:.-]{24}#/.test(listSort) &&
-      listSort.endsWith(`#${jobId}`)
-    )
-      return { ...jobKey(jobId), listKey: tenant, listSort };
+    if (Array.isArray(value) && value.length === 2) {
+      const [jobId, listSort] = value.map(String) as [string, string];
+      if (listSortPattern.exec(listSort)?.[1] === jobId) return { ...jobKey(jobId), listKey: tenant, listSort };
+    }
   } catch {
     // Not JSON: the same answer as for JSON of another shape.
   }

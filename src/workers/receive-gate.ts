@@ -98,9 +98,13 @@ export function createReceiveGate(view: RoomView): ReceiveGate {
   const poller = (queueClass: Priority) => pollers.get(queueClass) as Poller;
   const kept = () => [...pollers.values()].reduce((sum, one) => sum + one.kept, 0);
 
-  const update = (): void => {
+  const openDry = (): void => {
     const dry = [...pollers.values()].filter((one) => one.isDry());
     for (const one of dry) if (view.capacity() >= 1) one.open(Math.min(fullReceive, view.capacity()));
+  };
+
+  const update = (): void => {
+    openDry();
     for (;;) {
       const room = view.capacity() - kept();
       if (room < 1 || (room < fullReceive && !view.isIdle())) return;

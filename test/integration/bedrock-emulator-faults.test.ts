@@ -1,3 +1,4 @@
+import { connect as connectHttp2, constants } from 'node:http2';
 import { connect } from 'node:net';
 import {
   type BedrockRuntimeClient,
@@ -191,6 +192,24 @@ describe.each(['http1', 'http2'])('a client that goes away over %s', (version) =
     expect(seen.outputTokens).toBeLessThan(2_000);
   });
 });
+
+it.each([constants.NGHTTP2_NO_ERROR, constants.NGHTTP2_CANCEL])(
+  'a stream that is reset with code %i ends its call and no other of its connection',
+  async (code) => {
+    await emulator.addFault({ kind: 'hang' });
+    const session = connectHttp2(emulator.url);
+    const [reset] = [1, 2].map(() => {
+      const stream = session.request({ ':method': 'POST', ':path': `/model/${CLAUDE}/converse` });
+      stream.on('error', () => undefined).end(JSON.stringify(ask('hello', 10)));
+      return stream;
+    });
+    await stats('both hang', (seen) => seen.started === 2);
+    reset?.close(code);
+    await stats('one is counted', (seen) => seen.aborted === 1);
+    session.destroy();
+    await stats('the other is counted', (seen) => seen.aborted === 2);
+  },
+);
 
 it('a client that vanishes in the middle of its request is not counted, and harms nobody', async () => {
   const socket = connect(emulator.port, '127.0.0.1');

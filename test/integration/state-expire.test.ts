@@ -42,7 +42,11 @@ test.each([
   ['a reader of its own tenant', (id: string) => readOwnJob(stores.state, 'reader', id)],
   ['a list', (_id: string) => listJobs(stores.state, 'reader', {}, 10, undefined)],
   ['a cancel', (id: string) => cancelJob(stores.state, 'reader', id)],
-  ['a claim', (id: string) => claimJob(stores.state, 'w', { v: 1, jobId: id, generation: 1, tenant: 'reader', lane: 'nova-lite' }, false)],
+  [
+    'a claim',
+    (id: string) =>
+      claimJob(stores.state, 'w', { v: 1, jobId: id, generation: 1, tenant: 'reader', lane: 'nova-lite' }, false),
+  ],
 ])('%s writes it', async (_who, read) => {
   const job = await minute('who writes', 'reader');
   stores.clock.now += 60_000;

@@ -3,7 +3,16 @@ import { claimJob } from '../../src/state/claim-job.ts';
 import { type Ending, finishJob } from '../../src/state/finish-job.ts';
 import { handBackJob, parkJob } from '../../src/state/hand-back-job.ts';
 import { readJob, readParts } from '../../src/state/read-job.ts';
-import { aRequest, claimed, jobOf, leaseMs, pointerTo, storedJob, submitted, takeMessages } from '../support/state-jobs.ts';
+import {
+  aRequest,
+  claimed,
+  jobOf,
+  leaseMs,
+  pointerTo,
+  storedJob,
+  submitted,
+  takeMessages,
+} from '../support/state-jobs.ts';
 import { crashing, recording } from '../support/state-races.ts';
 import { type StateStores, startStateStores } from '../support/state-stores.ts';
 
@@ -22,7 +31,11 @@ const answer = (output: string): Ending => ({
   model: { modelMs: 700.4, firstTokenMs: 120.6 },
   attempts: 1,
 });
-const failed: Ending = { status: 'failed', error: { code: 'validation', message: 'no', retryable: false }, attempts: 0 };
+const failed: Ending = {
+  status: 'failed',
+  error: { code: 'validation', message: 'no', retryable: false },
+  attempts: 0,
+};
 const outputOf = async (jobId: string) => {
   const job = await readJob(stores.state, jobId);
   return job === undefined ? undefined : (await readParts(stores.state, job)).output;
@@ -126,21 +139,25 @@ describe("a finish of one's own whose answer was lost", () => {
     expect(await storedJob(stores, run.pk)).toEqual(before);
   });
 
-  test('a crash at any of its calls leaves the job to whoever takes it over, or ended', async () => {
-    for (const when of ['before', 'after'] as const)
-      for (let at = 0; at < 3; at += 1) {
-        const run = await running(`crash ${when} ${at}`);
-        const crash = crashing(stores.state, at, when);
-        await expect(finishJob(crash.state, run, answer('x'.repeat(20_000)))).rejects.toThrow();
-        const isEnded = at === 2 && when === 'after';
-        expect((await storedJob(stores, run.pk))?.status).toBe(isEnded ? 'succeeded' : 'running');
-        stores.clock.now += leaseMs + 5000;
-        const claim = await claimJob(stores.state, 'worker-b', pointerTo(run), false);
-        if (isEnded) expect(claim.kind).toBe('final');
-        else await finishJob(stores.state, jobOf(claim, 'claimed'), answer('second'));
-        expect(await outputOf(run.pk)).toEqual({ text: isEnded ? JSON.stringify('x'.repeat(20_000)) : '"second"' });
-      }
-  });
+  const large = 'x'.repeat(20_000);
+  // The object, the item of the output, the write that decides.
+  const crashes = (['before', 'after'] as const).flatMap((when) => [0, 1, 2].map((at) => ({ when, at })));
+
+  test.each(crashes)(
+    'a crash $when its call $at leaves the job ended, or to whoever takes it over',
+    async ({ when, at }) => {
+      const run = await running(`crash ${when} ${at}`);
+      const crash = crashing(stores.state, at, when);
+      await expect(finishJob(crash.state, run, answer(large))).rejects.toThrow('the process died here');
+      const isEnded = at === 2 && when === 'after';
+      expect((await storedJob(stores, run.pk))?.status).toBe(isEnded ? 'succeeded' : 'running');
+      stores.clock.now += leaseMs + 5000;
+      const claim = await claimJob(stores.state, 'worker-b', pointerTo(run), false);
+      if (isEnded) expect(claim.kind).toBe('final');
+      else await finishJob(stores.state, jobOf(claim, 'claimed'), answer('second'));
+      expect(await outputOf(run.pk)).toEqual({ text: JSON.stringify(isEnded ? large : 'second') });
+    },
+  );
 
   test('a job that was deleted meanwhile is lost', async () => {
     const run = await running('gone');

@@ -40,29 +40,32 @@ async function ended(text: string, status: FinalStatus, extra: object = {}): Pro
   return final;
 }
 
-test.each(['failed', 'expired', 'cancelled'] as const)('a %s job begins anew, as another generation', async (status) => {
-  const before = await ended(`anew ${status}`, status);
-  stores.clock.now += 5000;
-  const retried = await retry(before.pk);
-  expect(retried).toMatchObject({
-    kind: 'queued',
-    job: {
-      status: 'queued',
-      generation: 2,
-      rev: before.rev + 1,
-      fence: before.fence + 1,
-      starts: 0,
-      attempts: 0,
-      createdAt: before.createdAt,
-      queuedAt: stores.clock.now,
-      startBy: stores.clock.now + 60_000,
-    },
-  });
-  const job = await storedJob(stores, before.pk);
-  for (const gone of ['error', 'output', 'usage', 'costUsd', 'timings', 'startedAt', 'finishedAt', 'ttl', 'worker'])
-    expect(job).not.toHaveProperty(gone);
-  expect(await takeMessages(stores, before)).toEqual([{ ...pointerTo(before), generation: 2 }]);
-});
+test.each(['failed', 'expired', 'cancelled'] as const)(
+  'a %s job begins anew, as another generation',
+  async (status) => {
+    const before = await ended(`anew ${status}`, status);
+    stores.clock.now += 5000;
+    const retried = await retry(before.pk);
+    expect(retried).toMatchObject({
+      kind: 'queued',
+      job: {
+        status: 'queued',
+        generation: 2,
+        rev: before.rev + 1,
+        fence: before.fence + 1,
+        starts: 0,
+        attempts: 0,
+        createdAt: before.createdAt,
+        queuedAt: stores.clock.now,
+        startBy: stores.clock.now + 60_000,
+      },
+    });
+    const job = await storedJob(stores, before.pk);
+    for (const gone of ['error', 'output', 'usage', 'costUsd', 'timings', 'startedAt', 'finishedAt', 'ttl', 'worker'])
+      expect(job).not.toHaveProperty(gone);
+    expect(await takeMessages(stores, before)).toEqual([{ ...pointerTo(before), generation: 2 }]);
+  },
+);
 
 test('its second run ends it like any other', async () => {
   const before = await ended('second run', 'failed');

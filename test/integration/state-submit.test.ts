@@ -5,7 +5,16 @@ import { finishJob } from '../../src/state/finish-job.ts';
 import { listJobs } from '../../src/state/list-jobs.ts';
 import { readInput, readJob, readParts } from '../../src/state/read-job.ts';
 import { submitJob } from '../../src/state/submit-job.ts';
-import { aRequest, claimed, jobOf, laneOf, pointerTo, storedJob, submitted, takeMessages } from '../support/state-jobs.ts';
+import {
+  aRequest,
+  claimed,
+  jobOf,
+  laneOf,
+  pointerTo,
+  storedJob,
+  submitted,
+  takeMessages,
+} from '../support/state-jobs.ts';
 import { crashing } from '../support/state-races.ts';
 import { type StateStores, startStateStores } from '../support/state-stores.ts';
 

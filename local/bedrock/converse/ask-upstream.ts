@@ -69,7 +69,7 @@ function completionRequest(upstream: Upstream, request: ConverseRequest, streams
 }
 
 async function post(upstream: Upstream, body: unknown, signal: AbortSignal): Promise<Response> {
-  const response = await fetch(new URL('/v1/chat/completions', upstream.url), {
+  const response = await fetch(`${upstream.url.replace(/\/$/, '')}/v1/chat/completions`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(body),

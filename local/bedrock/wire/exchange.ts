@@ -35,11 +35,8 @@ export function createExchange(request: IncomingMessage, response: ServerRespons
   const requestId = randomUUID();
   const gone = new AbortController();
   let complete = false;
-  // A client that is gone shows as `close` without our `end`, or, where it reset its HTTP/2 stream with NO_ERROR as the
-  // AWS SDK does, as `aborted` alone.
-  const onGone = () => complete || gone.abort(new Error('the client went away'));
-  response.on('close', onGone);
-  request.on('aborted', onGone);
+  // Both HTTP versions show a client that is gone as `close` without our `end`.
+  response.on('close', () => complete || gone.abort(new Error('the client went away')));
   response.on('error', () => undefined);
   request.on('error', () => undefined);
 

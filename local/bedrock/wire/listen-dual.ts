@@ -29,7 +29,8 @@ export function listenDual(handler: RequestHandler, host: string, port: number):
     socket.on('close', () => sockets.delete(socket));
     socket.on('error', () => socket.destroy());
     handOverOnFirstBytes(socket, (isHttp2) => {
-      // HTTP/1.1 answers a client that has closed its half; an HTTP/2 session whose client did so would stay for ever.
+      // HTTP/1.1 answers a client that has closed its half; an HTTP/2 session
+      // whose client did so would stay for ever, and its calls with it.
       socket.allowHalfOpen = !isHttp2;
       (isHttp2 ? http2 : http1).emit('connection', socket);
     });
