@@ -76,7 +76,8 @@ export function createConnections({ secrets, metrics, logger, now }: Connections
         peers.set(address, peer);
       }
       const room = isText ? mostWaiting : 2 * mostWaiting;
-      if (now() < peer.pausedUntilMs || peer.waiting.length >= room) return void metrics.pushes.inc({ result: 'dropped' });
+      if (now() < peer.pausedUntilMs || peer.waiting.length >= room)
+        return void metrics.pushes.inc({ result: 'dropped' });
       peer.waiting.push({ line: JSON.stringify(json), isText });
       const own = peer;
       // In a microtask, so that frames of the same moment go together.
@@ -107,7 +108,13 @@ function takeSome(waiting: Peer['waiting']): string[] {
 type PushResult = 'sent' | 'gone' | 'failed';
 
 /** One request of several frames, a JSON line each. */
-function postLines(agent: Agent, secret: string, address: string, lines: readonly string[], timeMs: number): Promise<PushResult> {
+function postLines(
+  agent: Agent,
+  secret: string,
+  address: string,
+  lines: readonly string[],
+  timeMs: number,
+): Promise<PushResult> {
   const [instanceId = '', authority = ''] = address.split('@');
   const path = `/@connections/${encodeURIComponent(instanceId)}`;
   const body = lines.join('\n');
@@ -118,11 +125,17 @@ function postLines(agent: Agent, secret: string, address: string, lines: readonl
     'x-penstock-signature': signMessage(secret, { timeMs, instanceId, path, body }),
   };
   return new Promise((resolve) => {
-    const call = request(`http://${authority}${path}`, { method: 'POST', agent, headers, timeout: timeoutMs }, (response) => {
-      response.resume();
-      response.on('end', () => resolve(response.statusCode === 200 ? 'sent' : response.statusCode === 410 ? 'gone' : 'failed'));
-      response.on('error', () => resolve('failed'));
-    });
+    const call = request(
+      `http://${authority}${path}`,
+      { method: 'POST', agent, headers, timeout: timeoutMs },
+      (response) => {
+        response.resume();
+        response.on('end', () =>
+          resolve(response.statusCode === 200 ? 'sent' : response.statusCode === 410 ? 'gone' : 'failed'),
+        );
+        response.on('error', () => resolve('failed'));
+      },
+    );
     call.on('timeout', () => call.destroy(new Error('no answer in time')));
     call.on('error', () => resolve('failed'));
     call.end(body);

@@ -23,7 +23,12 @@ export function signMessage(secret: string, { timeMs, instanceId, path, body }: 
 export type SignatureCheck = 'good' | 'bad' | 'old';
 
 /** Compares in constant time with each secret that is valid now (two, while they rotate). */
-export function checkSignature(secrets: readonly string[], message: SignedMessage, signature: string, nowMs: number): SignatureCheck {
+export function checkSignature(
+  secrets: readonly string[],
+  message: SignedMessage,
+  signature: string,
+  nowMs: number,
+): SignatureCheck {
   if (!Number.isFinite(message.timeMs) || Math.abs(nowMs - message.timeMs) > signatureWindowMs) return 'old';
   const given = Buffer.from(signature, 'hex');
   // All are compared, so that the time does not tell which one it was.

@@ -53,7 +53,14 @@ export const statusFrameSchema = z.object({
   status: z.enum(jobStatuses),
   attempt,
 });
-export const deltaFrameSchema = z.object({ type: z.literal('job.delta'), jobId, seq, attempt, offset: z.int().min(0), text: z.string() });
+export const deltaFrameSchema = z.object({
+  type: z.literal('job.delta'),
+  jobId,
+  seq,
+  attempt,
+  offset: z.int().min(0),
+  text: z.string(),
+});
 export const finishedFrameSchema = z.object({
   type: z.literal('job.finished'),
   jobId,

@@ -49,6 +49,9 @@ export function createMetrics() {
     slotsWanted: gauge('slots_wanted', 'Slots that backlog and quota could fill', ['lane']),
     lanePaused: gauge('lane_paused', '1 while a lane is paused', ['lane']),
     queueOldestSeconds: gauge('queue_oldest_seconds', 'Age of the oldest message last received', ['queue']),
+    watchers: gauge('watchers', 'Jobs that this api watches for its clients', []),
+    pushes: counter('push_total', 'Frames for other processes, by what became of them', ['result']),
+    pushSeconds: histogram('push_seconds', 'From a push to its answer', [], modelSeconds),
     awsRequests: counter('aws_requests_total', 'Requests to AWS, retries included', ['service', 'operation']),
     httpRequests: histogram(
       'http_request_seconds',

@@ -65,6 +65,8 @@ export interface JobItem {
   error?: JobError;
   /** Set by a delete before it takes things away: from then on the job is gone for everybody. */
   deleting?: boolean;
+  /** Addresses of those who want to hear of it: api instances, connections of API Gateway. */
+  watchers?: Set<string>;
   /** The index: whose list it is in, and where. */
   listKey: string;
   listSort: string;
