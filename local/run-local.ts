@@ -25,7 +25,7 @@ const MODES_READY_WITHIN_MS = 60_000;
  * The service's own default is for a platform that waits longer: here running calls get 1 s to end, and 2 s go to
  * handing back what is left.
  */
-const quickDrain = { PENSTOCK_DRAIN_SECONDS: '1' };
+const quickDrain = { PENSTOCK_DRAIN_SECONDS: '1', PENSTOCK_LINGER_SECONDS: '0' };
 /** Together below the 5 s in which Ctrl-C has to be over, the time of noticing included. */
 const MODE_GRACE_MS = 3_500;
 const EMULATOR_GRACE_MS = 1_000;

@@ -8,13 +8,13 @@ import { readLanes, readLimits } from './runtime/config-files.ts';
 import { createLogger } from './runtime/logger.ts';
 import { createMetrics } from './runtime/metrics.ts';
 import type { ProcessDeps, Stop } from './runtime/process-deps.ts';
-import { onShutdown } from './runtime/shutdown.ts';
+import { runUntilStopped } from './runtime/shutdown.ts';
 import { openState } from './state/open-state.ts';
 import { startWorker } from './workers/worker-mode.ts';
 
 /** The only file that acts on load: reads the configuration, starts one mode, hands its stop to shutdown. */
 
-function processDeps(mode: string): ProcessDeps {
+function processDeps(mode: string, stopping = new AbortController().signal): ProcessDeps {
   const config = readConfig();
   const lanes = readLanes(config.configDir);
   return {
@@ -23,6 +23,7 @@ function processDeps(mode: string): ProcessDeps {
     limits: readLimits(config.configDir),
     logger: createLogger(config, mode),
     metrics: createMetrics(),
+    stopping,
   };
 }
 
@@ -31,9 +32,10 @@ function modeCommand(mode: string, description: string, start: (deps: ProcessDep
     meta: { name: mode, description },
     run: () =>
       orExplain(async () => {
-        const deps = processDeps(mode);
-        const stop = await start(deps);
-        onShutdown({ graceMs: deps.config.times.stopTimeoutMs, logger: deps.logger, stop });
+        const stopping = new AbortController();
+        const deps = processDeps(mode, stopping.signal);
+        const { logger, config } = deps;
+        await runUntilStopped({ graceMs: config.times.stopTimeoutMs, logger, stopping, start: () => start(deps) });
       }),
   });
 }

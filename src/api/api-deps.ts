@@ -8,10 +8,13 @@ import type {
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { ProcessDeps } from '../runtime/process-deps.ts';
 import type { StateDeps } from '../state/state-deps.ts';
+import type { Hub } from './live/hub.ts';
 
 /** What the api works with. All its clocks are `state.now`. */
 export interface ApiDeps extends ProcessDeps {
   state: StateDeps;
+  /** What the clients of this process wait for. */
+  hub: Hub;
 }
 
 /** The server, whose routes take their types from their zod schemas. */

@@ -1,9 +1,15 @@
+import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { openConnections } from '../aws/open-connections.ts';
+import { advertisedHost } from '../runtime/advertise.ts';
+import { fleetSecrets, handBackMs } from '../runtime/config.ts';
+import { createConnectionsHandler } from '../runtime/connections-server.ts';
 import { listenError, startOpsServer } from '../runtime/ops-server.ts';
 import type { ProcessDeps, Stop } from '../runtime/process-deps.ts';
 import { openState } from '../state/open-state.ts';
 import type { Api } from './api-deps.ts';
 import { createHttpServer } from './http-server.ts';
+import { Hub } from './live/hub.ts';
 import { createReadiness } from './readiness.ts';
 
 /**
@@ -13,25 +19,46 @@ import { createReadiness } from './readiness.ts';
  */
 export async function startApi(deps: ProcessDeps): Promise<Stop> {
   const { config, logger, metrics, lanes } = deps;
-  const { state, clients } = openState(config, metrics);
-  const app = await createHttpServer({ ...deps, state });
+  const connections = openConnections(deps);
+  const { state, clients } = openState(config, metrics, connections);
+  const instanceId = `api-${randomBytes(8).toString('hex')}`;
   let isStopping = false;
   const readiness = createReadiness({ state, lanes, stopping: () => isStopping });
+  const late: { hub?: Hub } = {};
+  const onLine = (line: string): void => late.hub?.onLine(line);
+  const handler = createConnectionsHandler({ instanceId, secrets: fleetSecrets(config), now: state.now, onLine });
+  // The ops port first: its number is part of the address under which others tell this instance of jobs.
+  const ops = await startOpsServer({
+    config,
+    metrics,
+    logger,
+    readiness: async () => (late.hub === undefined ? { process: 'is starting' } : await readiness()),
+    connections: handler,
+  });
+  const hub = new Hub({ state, metrics, logger, address: `${instanceId}@${await advertisedHost(config)}:${ops.port}` });
+  const app = await createHttpServer({ ...deps, state, hub });
+  const close = async (): Promise<void> => {
+    hub.stop();
+    const { drainMs, lingerMs, stopTimeoutMs } = config.times;
+    await closeWithin(app, Math.max(0, Math.min(drainMs, stopTimeoutMs - lingerMs - handBackMs)));
+    await connections.flush();
+    connections.stop();
+    await ops.stop();
+    clients.destroy();
+  };
   try {
     await listen(app, config.api);
-    const ops = await startOpsServer({ config, metrics, logger, readiness });
+    late.hub = hub;
     logger.info({ addresses: app.addresses(), opsPort: ops.port }, 'listening');
-    return async () => {
-      isStopping = true;
-      await closeWithin(app, config.times.drainMs);
-      await ops.stop();
-      clients.destroy();
-    };
   } catch (error) {
-    await app.close();
-    clients.destroy();
+    await close();
     throw error;
   }
+  return async () => {
+    isStopping = true;
+    await delay(config.times.lingerMs);
+    await close();
+  };
 }
 
 async function listen(app: Api, { host, port }: { host: string; port: number }): Promise<void> {

@@ -30,6 +30,7 @@ export const submitHeaders = z.looseObject({
   'idempotency-key': idempotencyKeySchema
     .optional()
     .describe('The same key and body give the same job again; the same key with another body is a 409'),
+  prefer: z.string().optional().describe('`wait=N`, 1 to 55 s: answer with the finished job if it finishes in time'),
 });
 
 export const jobParams = z.object({ id: z.string().describe('Like job_0123456789abcdef0123456789abcdef') });

@@ -7,6 +7,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The tenant of the key that was shown; null before `authenticate`, and on routes that need no key. */
     tenant: string | null;
+    /** The scopes of that key; null where `tenant` is. */
+    scopes: readonly Scope[] | null;
   }
 }
 
@@ -24,6 +26,7 @@ export function createAuthenticate(lookUpKey: LookUpKey): Authenticate {
     const found: KeyLookup = token === undefined ? { kind: 'unknown' } : await lookUpKey(token, request.ip);
     if (found.kind !== 'known') return refuse(reply, found, token !== undefined);
     request.tenant = found.key.tenant;
+    request.scopes = found.key.scopes;
     if (found.key.scopes.includes(scope)) return;
     return sendProblem(reply, {
       code: 'forbidden',
@@ -40,7 +43,15 @@ export function tenantOf(request: Pick<FastifyRequest, 'tenant'>): string {
 }
 
 function bearerToken(request: FastifyRequest): string | undefined {
-  return /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1];
+  return /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1] ?? subprotocolToken(request);
+}
+
+/** A browser can set no header at a WebSocket's handshake: it names its key as a subprotocol, `bearer.<key>`. */
+function subprotocolToken(request: FastifyRequest): string | undefined {
+  const isHandshake = request.headers.upgrade?.toLowerCase() === 'websocket';
+  return isHandshake
+    ? /(?:^|,)\s*bearer\.([^\s,]+)/.exec(request.headers['sec-websocket-protocol'] ?? '')?.[1]
+    : undefined;
 }
 
 function refuse(reply: FastifyReply, found: Exclude<KeyLookup, { kind: 'known' }>, hadKey: boolean): FastifyReply {

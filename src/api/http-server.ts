@@ -12,6 +12,9 @@ import { takeJsonOnly } from './json-body.ts';
 import { createKeyLookup } from './key-lookup.ts';
 import { createLaneBacklogs } from './lane-backlog.ts';
 import { serveLanes } from './lane-routes.ts';
+import { createConnectionCount } from './live/connection-count.ts';
+import { serveEvents } from './live/sse-route.ts';
+import { serveWebSocket } from './live/websocket-route.ts';
 import { serveDocs } from './openapi.ts';
 import { collectRoutes } from './other-methods.ts';
 import { logRequests, requestId } from './request-log.ts';
@@ -43,6 +46,7 @@ export async function createHttpServer(deps: ApiDeps): Promise<Api> {
   app.setValidatorCompiler(checkRequest);
   app.setSerializerCompiler(serializerCompiler);
   app.decorateRequest('tenant', null);
+  app.decorateRequest('scopes', null);
   logRequests(app, deps);
   endConnectionsOnClose(app);
   takeJsonOnly(app);
@@ -52,11 +56,14 @@ export async function createHttpServer(deps: ApiDeps): Promise<Api> {
   await serveDocs(app);
 
   const authenticate = createAuthenticate(createKeyLookup(deps));
-  const limitSubmits = createSubmitRate(deps);
+  const submitRate = createSubmitRate(deps);
   const backlogs = createLaneBacklogs(deps.state);
-  serveSubmit(app, { ...deps, authenticate, limitSubmits, backlogs });
+  const live = { ...deps, authenticate, submitRate, backlogs, connectionCount: createConnectionCount() };
+  await serveWebSocket(app, live);
+  serveSubmit(app, live);
+  serveEvents(app, live);
   serveJobReads(app, { ...deps, authenticate });
-  serveJobActions(app, { ...deps, authenticate, limitSubmits });
+  serveJobActions(app, { ...deps, authenticate, submitRate });
   serveLanes(app, { ...deps, authenticate });
   refuseOtherMethods();
   return app;

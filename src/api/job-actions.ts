@@ -8,9 +8,9 @@ import { jobBody, jobParams, noBody, nothing } from './api-schemas.ts';
 import { type Authenticate, tenantOf } from './authenticate.ts';
 import { conflict, fullView, noSuchJob } from './job-answers.ts';
 import { needsKey, problemResponses } from './route-docs.ts';
-import type { createSubmitRate } from './submit-rate.ts';
+import type { SubmitRate } from './submit-rate.ts';
 
-type ActionDeps = ApiDeps & { authenticate: Authenticate; limitSubmits: ReturnType<typeof createSubmitRate> };
+type ActionDeps = ApiDeps & { authenticate: Authenticate; submitRate: SubmitRate };
 
 /** Cancel, retry and delete: the changes that callers make to a job. */
 export function serveJobActions(app: Api, deps: ActionDeps): void {
@@ -45,11 +45,11 @@ function serveCancel(app: Api, { authenticate, state }: ActionDeps): void {
   });
 }
 
-function serveRetry(app: Api, { authenticate, limitSubmits, state }: ActionDeps): void {
+function serveRetry(app: Api, { authenticate, submitRate, state }: ActionDeps): void {
   app.route({
     method: 'POST',
     url: '/v1/jobs/:id/retry',
-    onRequest: [authenticate('submit'), limitSubmits],
+    onRequest: [authenticate('submit'), submitRate.hook],
     schema: {
       operationId: 'retryJob',
       summary: 'Run a failed, expired or cancelled job again',

@@ -1,43 +1,37 @@
+import type { FastifyRequest } from 'fastify';
 import { isFinal } from '../core/job.ts';
-import type { JobItem } from '../state/job-item.ts';
-import { type JobView, jobView } from '../state/job-view.ts';
-import { readParts } from '../state/read-job.ts';
-import { submitJob } from '../state/submit-job.ts';
-import type { Api, ApiDeps } from './api-deps.ts';
+import { jobView } from '../state/job-view.ts';
+import { newJobId } from '../state/submit-job.ts';
+import { type AcceptedJob, acceptSubmit, type SubmitDeps } from './accept-submit.ts';
+import type { Api } from './api-deps.ts';
 import { jobBody, jobRequestBody, submitHeaders } from './api-schemas.ts';
 import { type Authenticate, tenantOf } from './authenticate.ts';
-import type { LaneBacklogs } from './lane-backlog.ts';
-import { invalid, sendProblem } from './problem.ts';
+import { waitSecondsOf } from './live/prefer.ts';
+import { waitForJob } from './live/wait-for-job.ts';
+import { sendProblem } from './problem.ts';
 import { needsKey, problemResponses } from './route-docs.ts';
-import { checkSubmit } from './submit-checks.ts';
-import type { createSubmitRate } from './submit-rate.ts';
+import type { SubmitRate } from './submit-rate.ts';
 
-/** A full backlog does not drain within seconds: earlier tries would only be refused again. */
-const retryAfterFullSeconds = 30;
+type SubmitRouteDeps = SubmitDeps & { authenticate: Authenticate; submitRate: SubmitRate };
 
-/** `POST /v1/jobs`: 202 once SQS and DynamoDB have the job. */
-export function serveSubmit(
-  app: Api,
-  deps: ApiDeps & {
-    authenticate: Authenticate;
-    limitSubmits: ReturnType<typeof createSubmitRate>;
-    backlogs: LaneBacklogs;
-  },
-): void {
-  const { state, backlogs, metrics } = deps;
+/** `POST /v1/jobs`: 202 once SQS and DynamoDB have the job; with `Prefer: wait` 200 with its end, if that comes in time. */
+export function serveSubmit(app: Api, deps: SubmitRouteDeps): void {
   app.route({
     method: 'POST',
     url: '/v1/jobs',
-    onRequest: [deps.authenticate('submit'), deps.limitSubmits],
+    onRequest: [deps.authenticate('submit'), deps.submitRate.hook],
     schema: {
       operationId: 'submitJob',
       summary: 'Submit a job',
-      description: 'Answers once the job is stored and queued; poll the URL in `Location`. Needs the scope `submit`.',
+      description:
+        'Answers once the job is stored and queued; poll the URL in `Location`, or say `Prefer: wait=N` (1 to 55 s) to get ' +
+        'the finished job with a 200, if it finishes in time. Needs the scope `submit`.',
       tags: ['jobs'],
       security: needsKey(),
       headers: submitHeaders,
       body: jobRequestBody,
       response: {
+        200: jobBody,
         202: jobBody,
         ...problemResponses(
           'malformed_json',
@@ -51,36 +45,40 @@ export function serveSubmit(
     },
     handler: async (request, reply) => {
       const tenant = tenantOf(request);
-      const checked = checkSubmit({ ...deps, bucket: state.objects.bucket }, tenant, request.body);
-      if (checked.kind === 'refused') return sendProblem(reply, invalid(checked.errors));
-      const { lane } = checked;
-      if (await backlogs.isFull(lane))
-        return sendProblem(reply, {
-          code: 'backlog_full',
-          detail: `the lane ${lane.name} has ${lane.maxBacklog} jobs waiting or more`,
-          headers: { 'retry-after': String(retryAfterFullSeconds) },
-        });
       const idempotencyKey = request.headers['idempotency-key'];
-      const submitted = await submitJob(state, { tenant, request: request.body, lane, idempotencyKey });
-      if (submitted.kind === 'conflict')
-        return sendProblem(reply, {
-          code: 'idempotency_conflict',
-          detail: 'this Idempotency-Key was used with another request',
-        });
-      backlogs.sent(lane);
-      metrics.jobsSubmitted.inc({ lane: lane.name });
-      const view = await submittedView(deps, submitted.job, submitted.metadata);
-      return reply.code(202).header('location', view.urls.self).send(view);
+      const waitSeconds = waitSecondsOf(request.headers.prefer);
+      const jobId = newJobId(tenant, idempotencyKey);
+      // Before the job exists: its end may be told of before the answer of the last write is here.
+      const release = waitSeconds === undefined ? () => undefined : deps.hub.expect(jobId);
+      const watcher = waitSeconds === undefined ? {} : { watcher: deps.hub.address };
+      try {
+        const accepted = await acceptSubmit(deps, { tenant, request: request.body, idempotencyKey, jobId, ...watcher });
+        if ('problem' in accepted) return sendProblem(reply, accepted.problem);
+        reply.header('location', `/v1/jobs/${jobId}`);
+        if (waitSeconds === undefined) return reply.code(202).send(jobView(accepted.job, accepted.parts));
+        reply.header('preference-applied', `wait=${waitSeconds}`);
+        const finished = await waitForEnd(deps, tenant, accepted, waitSeconds, request);
+        return reply.code(finished === undefined ? 202 : 200).send(finished ?? jobView(accepted.job, accepted.parts));
+      } finally {
+        release();
+      }
     },
   });
 }
 
-/** A repeat may find its job finished: then it gets the output, as a read would. Else nothing more is read. */
-async function submittedView(
-  { state }: Pick<ApiDeps, 'state'>,
-  job: JobItem,
-  metadata: Record<string, string> | undefined,
-): Promise<JobView> {
-  if (isFinal(job.status)) return jobView(job, await readParts(state, job));
-  return jobView(job, metadata === undefined ? {} : { metadata });
+/** The finished job as a read would give it; undefined if it did not finish in time. */
+async function waitForEnd(
+  deps: SubmitRouteDeps,
+  tenant: string,
+  accepted: AcceptedJob,
+  seconds: number,
+  request: FastifyRequest,
+) {
+  if (isFinal(accepted.job.status)) return jobView(accepted.job, accepted.parts);
+  const gone = new AbortController();
+  request.raw.once('close', () => gone.abort());
+  const signal = AbortSignal.any([gone.signal, deps.hub.stopping]);
+  const { job, isNew } = accepted;
+  const frame = await waitForJob(deps.hub, { tenant, job, isWatched: isNew, forMs: seconds * 1000, signal });
+  return frame === undefined ? undefined : await deps.hub.wholeJob(tenant, frame);
 }

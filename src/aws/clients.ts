@@ -27,7 +27,7 @@ export interface AwsClients {
 }
 
 /** A request that takes longer than this on a healthy day does not exist; the SDK then tries again (3 tries in all). */
-const requestTimeoutMs = 3_000;
+const requestTimeoutMs = 2_000;
 const connectionTimeoutMs = 1_000;
 /** S3 takes large objects. */
 const objectTimeoutMs = 30_000;

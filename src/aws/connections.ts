@@ -2,6 +2,7 @@ import { Agent, request } from 'node:http';
 import { signMessage } from '../core/fleet-signature.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Metrics } from '../runtime/metrics.ts';
+import { type GatewayPost, gatewayConnection, type PushResult } from './gateway-connections.ts';
 
 /**
  * The way between processes: frames are posted to `/@connections/{id}` of whoever waits for them, as API Gateway's own
@@ -43,21 +44,29 @@ interface Peer {
 
 export interface ConnectionsOptions {
   secrets: readonly string[];
+  /** Takes the frames of addresses that are connections of API Gateway; without it they are dropped. */
+  gateway?: GatewayPost | undefined;
   metrics: Metrics;
   logger: Logger;
   now: () => number;
 }
 
 /** Posts signed frames; the first secret signs. */
-export function createConnections({ secrets, metrics, logger, now }: ConnectionsOptions): Connections {
+export function createConnections({ secrets, gateway, metrics, logger, now }: ConnectionsOptions): Connections {
   const agent = new Agent({ keepAlive: true, maxSockets: 4, timeout: timeoutMs });
   const peers = new Map<string, Peer>();
+
+  const postTo = async (address: string, lines: readonly string[]): Promise<PushResult> => {
+    const connectionId = gatewayConnection(address);
+    if (connectionId === undefined) return await postLines(agent, secrets[0] as string, address, lines, now());
+    return gateway === undefined ? 'failed' : await gateway(connectionId, lines);
+  };
 
   const send = async (address: string, peer: Peer): Promise<void> => {
     while (peer.waiting.length > 0) {
       const lines = takeSome(peer.waiting);
       const startedAt = performance.now();
-      const result = await postLines(agent, secrets[0] as string, address, lines, now());
+      const result = await postTo(address, lines);
       metrics.pushSeconds.observe((performance.now() - startedAt) / 1000);
       metrics.pushes.inc({ result }, lines.length);
       if (result === 'sent') continue;
@@ -104,8 +113,6 @@ function takeSome(waiting: Peer['waiting']): string[] {
   }
   return waiting.splice(0, count).map(({ line }) => line);
 }
-
-type PushResult = 'sent' | 'gone' | 'failed';
 
 /** One request of several frames, a JSON line each. */
 function postLines(

@@ -47,6 +47,21 @@ const environment = z.object({
   PENSTOCK_TRUST_PROXY: flag
     .default(false)
     .describe('Take the client address from `X-Forwarded-For`; set it behind a load balancer'),
+  PENSTOCK_FLEET_SECRET: list
+    .default([])
+    .describe(
+      'Secret that the processes of one fleet sign their messages with, 32 characters or more; two, separated by a comma, while it is rotated. The first signs',
+    ),
+  PENSTOCK_ADVERTISE: z
+    .string()
+    .optional()
+    .describe(
+      'Address under which other processes reach this one; by default from the ECS metadata, else the first address of the host',
+    ),
+  CONNECTIONS_ENDPOINT: z
+    .url()
+    .optional()
+    .describe("Endpoint of an API Gateway WebSocket API's management API, where clients come through one"),
   PENSTOCK_LANES: list.default([]).describe('Lanes that this worker serves, separated by commas; all by default'),
   PENSTOCK_RETENTION_DAYS: seconds(1, 365).default(30).describe('Days that a final job is kept'),
   PENSTOCK_LEASE_SECONDS: seconds(2, 300)
@@ -62,6 +77,9 @@ const environment = z.object({
   PENSTOCK_DRAIN_SECONDS: seconds(0, 110)
     .default(25)
     .describe('After SIGTERM: time for running calls to end before they are handed back'),
+  PENSTOCK_LINGER_SECONDS: seconds(0, 60)
+    .default(10)
+    .describe('After SIGTERM: time that the api goes on serving, not ready, until load balancers have noticed'),
   PENSTOCK_STOP_TIMEOUT_SECONDS: seconds(2, 120)
     .default(30)
     .describe("The platform's own patience after SIGTERM (ECS `stopTimeout`, at most 120)"),
@@ -79,6 +97,12 @@ export interface Config {
   bucket: string;
   publicS3Url: string | undefined;
   logLevel: Environment['PENSTOCK_LOG_LEVEL'];
+  fleet: {
+    secrets: string[];
+    advertise: string | undefined;
+    metadataUrl: string | undefined;
+    gatewayEndpoint: string | undefined;
+  };
   lanes: string[];
   retentionMs: number;
   times: WorkerTimes;
@@ -90,6 +114,8 @@ export interface WorkerTimes {
   visibilityMs: number;
   extendEveryMs: number;
   drainMs: number;
+  /** Of the api: how long it serves on after it turned not ready. */
+  lingerMs: number;
   stopTimeoutMs: number;
 }
 
@@ -118,6 +144,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     visibilityMs: e.PENSTOCK_VISIBILITY_SECONDS * 1000,
     extendEveryMs: e.PENSTOCK_VISIBILITY_EXTEND_SECONDS * 1000,
     drainMs: e.PENSTOCK_DRAIN_SECONDS * 1000,
+    lingerMs: e.PENSTOCK_LINGER_SECONDS * 1000,
     stopTimeoutMs: e.PENSTOCK_STOP_TIMEOUT_SECONDS * 1000,
   };
   checkTimes(times);
@@ -135,10 +162,33 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     bucket: e.PENSTOCK_BUCKET,
     publicS3Url: e.PENSTOCK_PUBLIC_S3_URL,
     logLevel: e.PENSTOCK_LOG_LEVEL,
+    fleet: {
+      secrets: e.PENSTOCK_FLEET_SECRET,
+      advertise: e.PENSTOCK_ADVERTISE,
+      // Set by ECS itself, in every container.
+      metadataUrl: env.ECS_CONTAINER_METADATA_URI_V4,
+      gatewayEndpoint: e.CONNECTIONS_ENDPOINT,
+    },
     lanes: e.PENSTOCK_LANES,
     retentionMs: e.PENSTOCK_RETENTION_DAYS * 24 * 3600 * 1000,
     times,
   };
+}
+
+/** Shorter secrets can be guessed off line from one signed message. */
+const shortestSecret = 32;
+
+/**
+ * The fleet's secrets, for the modes that talk to others.
+ * @throws ConfigError if there is none, or one is too short
+ */
+export function fleetSecrets(config: Pick<Config, 'fleet'>): string[] {
+  const { secrets } = config.fleet;
+  if (secrets.length === 0 || secrets.some((secret) => secret.length < shortestSecret))
+    throw new ConfigError(
+      `PENSTOCK_FLEET_SECRET: needed, with ${shortestSecret} characters or more; the same for all processes of the fleet`,
+    );
+  return secrets;
 }
 
 /** A compose file passes unset variables on as empty strings: they mean the default. */
@@ -160,6 +210,8 @@ function checkTimes(times: WorkerTimes): void {
     wrong.push('PENSTOCK_VISIBILITY_EXTEND_SECONDS: two extensions must fit into PENSTOCK_VISIBILITY_SECONDS');
   if (times.drainMs + handBackMs >= times.stopTimeoutMs)
     wrong.push('PENSTOCK_DRAIN_SECONDS: must end 2 s before PENSTOCK_STOP_TIMEOUT_SECONDS');
+  if (times.lingerMs + handBackMs >= times.stopTimeoutMs)
+    wrong.push('PENSTOCK_LINGER_SECONDS: must end 2 s before PENSTOCK_STOP_TIMEOUT_SECONDS');
   if (wrong.length > 0) throw new ConfigError(wrong.join('\n'));
 }
 

@@ -1,4 +1,4 @@
-import { type Logger as PinoLogger, pino, stdTimeFunctions } from 'pino';
+import { destination, type Logger as PinoLogger, pino, stdTimeFunctions } from 'pino';
 import type { Config } from './config.ts';
 
 export type Logger = PinoLogger;
@@ -8,7 +8,7 @@ export type Logger = PinoLogger;
  * the redaction is the second line of defence, for headers that a library might log.
  */
 export function createLogger(config: Pick<Config, 'logLevel'>, mode: string): Logger {
-  return pino({
+  const options = {
     level: config.logLevel,
     base: { mode },
     timestamp: stdTimeFunctions.isoTime,
@@ -25,5 +25,7 @@ export function createLogger(config: Pick<Config, 'logLevel'>, mode: string): Lo
       ],
       censor: '[redacted]',
     },
-  });
+  };
+  // Synchronous: an asynchronous one waits at the exit for a reader of stdout that may be gone, and no deadline can fire.
+  return pino(options, destination({ dest: 1, sync: true }));
 }

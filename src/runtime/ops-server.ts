@@ -1,28 +1,40 @@
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Config } from './config.ts';
 import { ConfigError } from './config.ts';
+import type { ConnectionsHandler } from './connections-server.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 
 /** Why the process cannot do its work now: one short sentence per missing thing, by name. Empty when ready. */
 export type Readiness = () => Promise<Record<string, string>>;
 
+export interface OpsServerDeps {
+  config: Config;
+  metrics: Metrics;
+  logger: Logger;
+  readiness: Readiness;
+  /** Takes what other processes of the fleet post to `/@connections/{id}`; without it that is a 404. */
+  connections?: ConnectionsHandler;
+}
+
 /**
- * Serves `/live`, `/ready` and `/metrics`.
+ * Serves `/live`, `/ready` and `/metrics`, and takes what the fleet posts.
  * `/live` is for the container's health check and looks at nothing outside the process: an outage of DynamoDB must not
  * kill the fleet. `/ready` is for the load balancer: 200, or 503 with what is missing.
  *
  * @returns the port, and the stop
  * @throws ConfigError if the port is taken, naming it and its variable
  */
-export async function startOpsServer(deps: { config: Config; metrics: Metrics; logger: Logger; readiness: Readiness }) {
-  const { config, metrics, logger, readiness } = deps;
+export async function startOpsServer(deps: OpsServerDeps) {
+  const { config, metrics, logger, readiness, connections } = deps;
   const server = createServer((request, response) => {
-    answer(request.url?.split('?')[0] ?? '/', metrics, readiness)
+    const path = request.url?.split('?')[0] ?? '/';
+    const isPost = request.method === 'POST' && path.startsWith('/@connections/') && connections !== undefined;
+    (isPost ? take(connections, request, path) : answer(path, metrics, readiness))
       .catch((error: unknown) => {
         logger.error({ err: error }, 'ops request failed');
-        return { status: 500, type: 'application/json', body: '{"status":"error"}' };
+        return json(500, { status: 'error' });
       })
       .then(({ status, type, body }) => response.writeHead(status, { 'content-type': type }).end(body));
   });
@@ -48,8 +60,14 @@ export function listenError(error: NodeJS.ErrnoException, port: number, variable
   return error;
 }
 
+const json = (status: number, body: unknown) => ({ status, type: 'application/json', body: JSON.stringify(body) });
+
+async function take(connections: ConnectionsHandler, request: IncomingMessage, path: string) {
+  const status = await connections.handle(request, path);
+  return json(status, { status });
+}
+
 async function answer(path: string, metrics: Metrics, readiness: Readiness) {
-  const json = (status: number, body: unknown) => ({ status, type: 'application/json', body: JSON.stringify(body) });
   if (path === '/live') return json(200, { status: 'live' });
   if (path === '/metrics')
     return { status: 200, type: metrics.registry.contentType, body: await metrics.registry.metrics() };

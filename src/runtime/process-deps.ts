@@ -11,6 +11,8 @@ export interface ProcessDeps {
   metrics: Metrics;
   lanes: Lanes;
   limits: Limits;
+  /** Aborted when the process is told to stop, also while it still starts: whoever waits for a store then gives up. */
+  stopping: AbortSignal;
 }
 
 /** Stops what was started; resolves when nothing of it is left. */

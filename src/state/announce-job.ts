@@ -1,8 +1,9 @@
 import { isFinal } from '../core/job.ts';
 import { type FinishedFrame, largestFrameBytes, type StatusFrame, seqOf } from '../core/live-frames.ts';
-import type { JobItem } from './job-item.ts';
+import { type JobItem, watchersOf } from './job-item.ts';
+import type { JobParts } from './job-parts.ts';
 import { jobView } from './job-view.ts';
-import type { JobParts } from './read-job.ts';
+import type { StateDeps } from './state-deps.ts';
 
 /**
  * What there is to tell of a record as it stands: `job.status` while unfinished, `job.finished` once final. Made from the
@@ -18,4 +19,16 @@ export function stateFrame(job: JobItem, parts: JobParts = {}): StatusFrame | Fi
   if (!isLarge && Buffer.byteLength(JSON.stringify(frame)) <= largestFrameBytes) return frame;
   const { output: _, ...without } = view;
   return { ...frame, job: without, outputOmitted: true };
+}
+
+/**
+ * Tells the watchers of a job what its record says now. Called right after the write that changed it, with that write's
+ * own answer, so that whoever registered before it is told. Never throws and is not waited for: the store is the truth.
+ * @param parts metadata and output of a final job, where the caller has them
+ */
+export function announceJob(deps: Pick<StateDeps, 'connections'>, job: JobItem, parts: JobParts = {}): void {
+  const watchers = watchersOf(job);
+  if (watchers.length === 0) return;
+  const json = stateFrame(job, parts);
+  for (const watcher of watchers) deps.connections.post(watcher, { json, isText: false });
 }

@@ -1,5 +1,7 @@
+import { AwsError } from '../aws/aws-error.ts';
 import type { Condition } from '../aws/tables.ts';
 import { isFinal } from '../core/job.ts';
+import { announceEnd } from './announce-end.ts';
 import { finalTimes } from './final-times.ts';
 import { type JobItem, jobKey } from './job-item.ts';
 import { readOwnJob } from './read-job.ts';
@@ -42,9 +44,9 @@ export async function cancelJob(deps: StateDeps, tenant: string, jobId: string):
     });
     if (after === undefined) continue;
     if (job.status === 'running' && job.worker !== undefined) await tellWorkerOfCancel(deps, job.worker, jobId);
-    return { kind: 'cancelled', job: after as unknown as JobItem };
+    return { kind: 'cancelled', job: await announceEnd(deps, after as unknown as JobItem) };
   }
-  throw new Error(`the job ${jobId} changed ${tries} times while it was being cancelled`);
+  throw new AwsError('unavailable', 'cancel job', `${jobId} changed ${tries} times meanwhile`);
 }
 
 function cancelMessage(job: JobItem): string {

@@ -2,6 +2,7 @@ import type { Condition } from '../aws/tables.ts';
 import { isFinal } from '../core/job.ts';
 import type { Pointer } from '../core/pointer-message.ts';
 import { clockSkewMs } from '../runtime/config.ts';
+import { announceJob } from './announce-job.ts';
 import { expireIfOverdue } from './expire-job.ts';
 import { finishJob } from './finish-job.ts';
 import { asJob, type JobItem, jobKey, longestRunMs } from './job-item.ts';
@@ -98,7 +99,10 @@ async function claimIf(
     add: { fence: 1, starts: 1, rev: 1 },
     condition,
   });
-  return after as unknown as JobItem | undefined;
+  if (after === undefined) return undefined;
+  const job = after as unknown as JobItem;
+  announceJob(deps, job);
+  return job;
 }
 
 async function endPoison(deps: StateDeps, job: JobItem): Promise<Claim> {

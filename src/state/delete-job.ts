@@ -1,3 +1,4 @@
+import { AwsError } from '../aws/aws-error.ts';
 import type { Condition } from '../aws/tables.ts';
 import { isFinal } from '../core/job.ts';
 import { expireIfOverdue } from './expire-job.ts';
@@ -36,5 +37,5 @@ export async function deleteJob(deps: StateDeps, tenant: string, jobId: string):
     await deps.tables.delete('jobs', jobKey(jobId));
     return { kind: 'deleted' };
   }
-  throw new Error(`the job ${jobId} changed ${tries} times while it was being deleted`);
+  throw new AwsError('unavailable', 'delete job', `${jobId} changed ${tries} times meanwhile`);
 }

@@ -1,4 +1,5 @@
 import type { Condition } from '../aws/tables.ts';
+import { announceEnd } from './announce-end.ts';
 import { finalTimes } from './final-times.ts';
 import { asJob, isOverdue, type JobItem, jobKey } from './job-item.ts';
 import type { StateDeps } from './state-deps.ts';
@@ -30,6 +31,6 @@ export async function expireIfOverdue(deps: StateDeps, job: JobItem): Promise<Jo
     remove: ['worker', 'runBy'],
     condition: unchanged(job),
   });
-  if (after !== undefined) return after as unknown as JobItem;
+  if (after !== undefined) return await announceEnd(deps, after as unknown as JobItem);
   return asJob(await deps.tables.get('jobs', jobKey(job.pk))) ?? job;
 }

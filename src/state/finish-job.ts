@@ -1,5 +1,6 @@
 import type { Condition } from '../aws/tables.ts';
 import { isFinal, type JobError, type Usage } from '../core/job.ts';
+import { announceJob } from './announce-job.ts';
 import { finalTimes } from './final-times.ts';
 import { asJob, type JobItem, jobKey, jobObjects, outputSk } from './job-item.ts';
 import { storeValue } from './large-values.ts';
@@ -23,6 +24,8 @@ interface Consumption {
   model?: { modelMs: number; firstTokenMs?: number };
   /** Attempts used, this run's included. */
   attempts?: number;
+  /** For whoever is told of the end; not written. */
+  metadata?: Record<string, string>;
 }
 
 export type Ending =
@@ -55,12 +58,20 @@ export async function finishJob(deps: StateDeps, job: JobItem, ending: Ending): 
     remove: ['runBy', ...(ending.status === 'succeeded' ? ['error'] : [])],
     condition: stillMine(job),
   });
-  if (after !== undefined) return { kind: 'finished', job: after as unknown as JobItem };
+  if (after !== undefined) return finished(deps, after as unknown as JobItem, ending);
   const stored = asJob(await deps.tables.get('jobs', jobKey(job.pk)));
   // The first try got through and its answer was lost: the end is ours.
   const isOurs =
     stored !== undefined && isFinal(stored.status) && stored.fence === job.fence && stored.status === ending.status;
-  return isOurs ? { kind: 'finished', job: stored } : { kind: 'lost', job: stored };
+  return isOurs ? finished(deps, stored, ending) : { kind: 'lost', job: stored };
+}
+
+function finished(deps: StateDeps, job: JobItem, ending: Ending): Finished {
+  announceJob(deps, job, {
+    ...(ending.metadata !== undefined && { metadata: ending.metadata }),
+    ...(ending.status === 'succeeded' && { output: { text: ending.output } }),
+  });
+  return { kind: 'finished', job };
 }
 
 async function putOutput(deps: StateDeps, job: JobItem, text: string): Promise<string> {

@@ -1,5 +1,6 @@
 import type { Condition } from '../aws/tables.ts';
 import { defaultStartWithinSeconds } from '../core/job-request.ts';
+import { announceJob } from './announce-job.ts';
 import { type JobItem, jobKey } from './job-item.ts';
 import type { StateDeps } from './state-deps.ts';
 
@@ -26,6 +27,7 @@ export async function handBackJob(deps: StateDeps, job: JobItem, attempts: numbe
     remove: ['worker', 'runBy', 'startedAt'],
     condition: stillMine(job),
   });
+  if (after !== undefined) announceJob(deps, after as unknown as JobItem);
   return after !== undefined;
 }
 

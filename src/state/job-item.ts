@@ -101,3 +101,8 @@ export function isOverdue(job: JobItem, nowMs: number): boolean {
  * as long as the default wait for a start is fair to it.
  */
 export const longestRunMs = maxWaitInWorkerMs + maxTimeoutSeconds * 1000 + defaultStartWithinSeconds * 1000;
+
+/** Who watches a job, by address. */
+export function watchersOf(job: JobItem): string[] {
+  return job.watchers instanceof Set ? [...job.watchers] : [];
+}

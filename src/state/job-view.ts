@@ -10,7 +10,7 @@ import {
   usageSchema,
 } from '../core/job.ts';
 import type { JobItem } from './job-item.ts';
-import type { JobParts } from './read-job.ts';
+import type { JobParts } from './job-parts.ts';
 
 /** A job as callers see it. */
 export const jobViewSchema = z.object({

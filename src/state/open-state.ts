@@ -1,4 +1,5 @@
 import { type AwsClients, createAwsClients } from '../aws/clients.ts';
+import type { Connections } from '../aws/connections.ts';
 import { createObjects } from '../aws/objects.ts';
 import { createQueues } from '../aws/queues.ts';
 import { createTables } from '../aws/tables.ts';
@@ -6,13 +7,21 @@ import type { Config } from '../runtime/config.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import type { StateDeps } from './state-deps.ts';
 
-/** The stores of one process, over the SDK's clients; `clients.destroy()` closes them. Nothing is asked of AWS yet. */
-export function openState(config: Config, metrics: Metrics): { state: StateDeps; clients: AwsClients } {
+/**
+ * The stores of one process, over the SDK's clients; `clients.destroy()` closes them. Nothing is asked of AWS yet.
+ * @param connections how other processes are told of changes; nobody is told without
+ */
+export function openState(
+  config: Config,
+  metrics: Metrics,
+  connections: Pick<Connections, 'post'> = { post: () => undefined },
+): { state: StateDeps; clients: AwsClients } {
   const clients = createAwsClients(config, metrics);
   const state: StateDeps = {
     tables: createTables(clients.dynamodb, config.prefix),
     objects: createObjects(clients.s3, clients.s3Public, config.bucket),
     queues: createQueues(clients.sqs),
+    connections,
     prefix: config.prefix,
     retentionMs: config.retentionMs,
     now: Date.now,

@@ -1,5 +1,6 @@
 import { expireIfOverdue } from './expire-job.ts';
 import { asJob, type JobItem, jobKey, metaKey } from './job-item.ts';
+import type { JobParts } from './job-parts.ts';
 import { loadValue, objectOf } from './large-values.ts';
 import type { StateDeps } from './state-deps.ts';
 
@@ -13,13 +14,6 @@ export async function readJob(deps: StateDeps, jobId: string): Promise<JobItem |
 export async function readOwnJob(deps: StateDeps, tenant: string, jobId: string): Promise<JobItem | undefined> {
   const job = asJob(await deps.tables.get('jobs', jobKey(jobId)));
   return job === undefined || job.tenant !== tenant ? undefined : await expireIfOverdue(deps, job);
-}
-
-/** What belongs to a job beside its state. */
-export interface JobParts {
-  metadata?: Record<string, string>;
-  /** The answer as JSON text, or a link to it where it is too large for a response. */
-  output?: { text: string } | { url: string };
 }
 
 /** Output above this comes as a presigned link: 256 KB. */
@@ -52,8 +46,26 @@ function textPart(text: string | undefined) {
   return text === undefined ? undefined : { text };
 }
 
-/** The input of a job as JSON; undefined if it is gone. Throws AwsError. */
-export async function readInput(deps: StateDeps, job: JobItem): Promise<Record<string, unknown> | undefined> {
-  const text = await loadValue(deps, await deps.tables.get('jobs', { pk: job.pk, sk: job.input }));
-  return text === undefined ? undefined : (JSON.parse(text) as Record<string, unknown>);
+/** What a run of a job needs: its input as JSON (undefined if it is gone), and its metadata for whoever is told of its end. */
+export interface RunParts {
+  input: Record<string, unknown> | undefined;
+  metadata?: Record<string, string>;
+}
+
+/** Reads the input of a job, and with it the metadata if there is any. One read. Throws AwsError. */
+export async function readRunParts(deps: StateDeps, job: JobItem): Promise<RunParts> {
+  const inputKey = { pk: job.pk, sk: job.input };
+  const items =
+    job.hasMeta === true
+      ? await deps.tables.getMany('jobs', [inputKey, metaKey(job.pk)])
+      : [await deps.tables.get('jobs', inputKey)];
+  const text = await loadValue(
+    deps,
+    items.find((item) => item?.sk === job.input),
+  );
+  const meta = items.find((item) => item?.sk === 'meta');
+  return {
+    input: text === undefined ? undefined : (JSON.parse(text) as Record<string, unknown>),
+    ...(meta !== undefined && { metadata: meta.metadata as Record<string, string> }),
+  };
 }

@@ -1,5 +1,7 @@
+import { AwsError } from '../aws/aws-error.ts';
 import type { Condition } from '../aws/tables.ts';
 import { retryableStatuses } from '../core/job.ts';
+import { announceJob } from './announce-job.ts';
 import { enqueueJob } from './enqueue-job.ts';
 import { type JobItem, jobKey, metaKey } from './job-item.ts';
 import { readOwnJob } from './read-job.ts';
@@ -35,10 +37,11 @@ export async function retryJob(deps: StateDeps, tenant: string, jobId: string): 
     const after = await deps.tables.update('jobs', jobKey(jobId), newGeneration(deps, job));
     if (after === undefined) continue;
     const queued = after as unknown as JobItem;
+    announceJob(deps, queued);
     await enqueueJob(deps, queued);
     return { kind: 'queued', job: queued };
   }
-  throw new Error(`the job ${jobId} changed ${tries} times while it was being retried`);
+  throw new AwsError('unavailable', 'retry job', `${jobId} changed ${tries} times meanwhile`);
 }
 
 function newGeneration(deps: StateDeps, job: JobItem) {

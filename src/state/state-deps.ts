@@ -1,3 +1,4 @@
+import type { Connections } from '../aws/connections.ts';
 import type { Objects } from '../aws/objects.ts';
 import type { Queues } from '../aws/queues.ts';
 import type { Tables } from '../aws/tables.ts';
@@ -7,6 +8,8 @@ export interface StateDeps {
   tables: Tables;
   objects: Objects;
   queues: Queues;
+  /** Tells other processes of changes: a hint, never waited for. */
+  connections: Pick<Connections, 'post'>;
   /** The deployment's prefix, for queue names. */
   prefix: string;
   /** How long a final job is kept. */

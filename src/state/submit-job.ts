@@ -27,10 +27,14 @@ export interface Submission {
   request: JobRequest;
   lane: Lane;
   idempotencyKey: string | undefined;
+  /** Whose address stands in the record from the start: who submits and waits needs no second write. */
+  watcher?: string;
+  /** The id, where the caller had to know it before; made by `newJobId`. */
+  jobId?: string;
 }
 
 export type Submitted =
-  | { kind: 'accepted'; job: JobItem; metadata: Record<string, string> | undefined }
+  | { kind: 'accepted'; job: JobItem; metadata: Record<string, string> | undefined; isNew: boolean }
   /** The key was used with another request. */
   | { kind: 'conflict' };
 
@@ -39,7 +43,8 @@ export async function submitJob(deps: StateDeps, submission: Submission): Promis
   const { request } = submission;
   const fresh = newJob(deps, submission);
   let job = fresh;
-  if (!(await deps.tables.put('jobs', { ...fresh }, notThere))) {
+  const isNew = await deps.tables.put('jobs', { ...fresh }, notThere);
+  if (!isNew) {
     // There already: a repeat, the loser of a race, or our own write whose answer was lost on the way.
     const existing = asJob(await deps.tables.get('jobs', jobKey(fresh.pk)));
     if (existing === undefined || existing.requestHash !== fresh.requestHash) return { kind: 'conflict' };
@@ -49,7 +54,7 @@ export async function submitJob(deps: StateDeps, submission: Submission): Promis
     await putParts(deps, job, request);
     await enqueueJob(deps, job);
   }
-  return { kind: 'accepted', job, metadata: request.metadata };
+  return { kind: 'accepted', job, metadata: request.metadata, isNew };
 }
 
 /** The input and the metadata, each once: a repeat finds them there and changes nothing. */
@@ -65,9 +70,17 @@ async function putParts(deps: StateDeps, job: JobItem, request: JobRequest): Pro
 /** Inputs outlive their job's record: by the longest run and a day. */
 const spareMs = 2 * 24 * 3600 * 1000;
 
-function newJob(deps: StateDeps, { tenant, request, lane, idempotencyKey }: Submission): JobItem {
+/** The id that a submission will have: derived from tenant and key, or random. */
+export function newJobId(tenant: string, idempotencyKey: string | undefined): string {
+  return idempotencyKey === undefined ? randomJobId(randomBytes(16)) : keyedJobId(tenant, idempotencyKey);
+}
+
+function newJob(
+  deps: StateDeps,
+  { tenant, request, lane, idempotencyKey, watcher, jobId: given }: Submission,
+): JobItem {
   const now = deps.now();
-  const jobId = idempotencyKey === undefined ? randomJobId(randomBytes(16)) : keyedJobId(tenant, idempotencyKey);
+  const jobId = given ?? newJobId(tenant, idempotencyKey);
   const createdAt = new Date(now).toISOString();
   return {
     ...jobKey(jobId),
@@ -93,6 +106,7 @@ function newJob(deps: StateDeps, { tenant, request, lane, idempotencyKey }: Subm
     requestHash: hashOf(request),
     input: inputSk(hashOf(request.input)),
     ...(request.metadata !== undefined && { hasMeta: true }),
+    ...(watcher !== undefined && { watchers: new Set([watcher]) }),
     listKey: tenant,
     listSort: `${createdAt}#${jobId}`,
   };

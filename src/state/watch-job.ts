@@ -42,8 +42,3 @@ export async function watchJob(
   const job = asJob(after);
   return job === undefined ? undefined : await expireIfOverdue(deps, job);
 }
-
-/** Who watches a job, by address. */
-export function watchersOf(job: JobItem): string[] {
-  return job.watchers instanceof Set ? [...job.watchers] : [];
-}

@@ -27,6 +27,7 @@ const forgetSeconds = 24 * 3600;
 /**
  * Renews (or begins) the lease.
  * @param handled cancels that were acted on: they are taken off the list
+ * @param address where the worker can be told of things at once
  * @returns job ids of cancels to act on. Safe to run twice. Throws AwsError.
  */
 export async function renewLease(
@@ -35,10 +36,11 @@ export async function renewLease(
   leaseMs: number,
   lanes: Record<string, LaneReport>,
   handled: readonly string[],
+  address?: string,
 ): Promise<string[]> {
   const leaseUntil = deps.now() + leaseMs;
   const after = await deps.tables.update('control', workerKey(workerId), {
-    set: { leaseUntil, lanes, ttl: Math.ceil(leaseUntil / 1000) + forgetSeconds },
+    set: { address, leaseUntil, lanes, ttl: Math.ceil(leaseUntil / 1000) + forgetSeconds },
     ...(handled.length > 0 && { deleteFrom: { cancels: new Set(handled) } }),
   });
   const cancels = after?.cancels;
@@ -56,12 +58,23 @@ export async function leaseEnd(deps: StateDeps, workerId: string): Promise<numbe
   return Number(item?.leaseUntil ?? 0);
 }
 
-/** Leaves a cancel for a worker to find at its next renewal; a worker that is gone needs none. Throws AwsError. */
+/** Where a worker can be told of things; undefined for one that is gone. Throws AwsError. */
+export async function workerAddress(deps: StateDeps, workerId: string): Promise<string | undefined> {
+  const item = await deps.tables.get('control', workerKey(workerId));
+  return item?.address === undefined ? undefined : String(item.address);
+}
+
+/**
+ * Tells a worker of a cancel at once, and leaves it for the next renewal in case that is lost; a worker that is gone
+ * needs none. Safe to run twice. Throws AwsError.
+ */
 export async function tellWorkerOfCancel(deps: StateDeps, workerId: string, jobId: string): Promise<void> {
-  await deps.tables.update('control', workerKey(workerId), {
+  const after = await deps.tables.update('control', workerKey(workerId), {
     add: { cancels: new Set([jobId]) },
     condition: { expression: 'attribute_exists(#pk)' },
   });
+  if (after?.address !== undefined)
+    deps.connections.post(String(after.address), { json: { type: 'cancel', jobId }, isText: false });
 }
 
 /** All workers whose lease lives. Throws AwsError. */

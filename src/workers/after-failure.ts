@@ -1,5 +1,6 @@
 import type { BedrockFailure } from '../aws/bedrock-failure.ts';
 import { outcomeOf } from '../core/outcome.ts';
+import { jitteredSeconds } from '../core/retry-delay.ts';
 import { end, handBack } from './end-run.ts';
 import type { JobRun, RunDeps } from './job-run.ts';
 import type { MessageEnd } from './message-end.ts';
@@ -30,7 +31,10 @@ export async function afterFailure(
     random: state.random(),
   });
   logger.info({ jobId: job.pk, lane: lane.name, code: failure.code, outcome: outcome.kind }, 'model call failed');
-  if (outcome.kind === 'wait') return 'again';
+  if (outcome.kind === 'wait') {
+    // Text that was told of cannot be taken back within an attempt: the next one begins with a new claim.
+    return run.live.hasText() ? await handBack(deps, run, attempts, jitteredSeconds(1, state.random())) : 'again';
+  }
   const used = attempts + (outcome.countsAttempt ? 1 : 0);
   if (outcome.kind === 'fail') return await end(deps, run, { status: 'failed', error: outcome.error, attempts: used });
   if (outcome.pauseLane !== undefined) await guard.pause(outcome.pauseLane);

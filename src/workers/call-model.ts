@@ -1,6 +1,7 @@
 import type { Bedrock, ModelAnswer } from '../aws/bedrock.ts';
 import { BedrockFailure } from '../aws/bedrock-failure.ts';
 import type { JobItem } from '../state/job-item.ts';
+import type { LiveRun } from './live-run.ts';
 
 export interface Called extends ModelAnswer {
   modelMs: number;
@@ -10,6 +11,7 @@ export interface Called extends ModelAnswer {
 /**
  * One model call of a job, bounded by the job's timeout.
  * @param input as it goes out (output bounded)
+ * @param live gets the text of a stream as it is made
  * @throws BedrockFailure (`attempt_timeout` past the job's timeout); the signal's reason when that aborts
  */
 export async function callModel(
@@ -17,13 +19,15 @@ export async function callModel(
   job: JobItem,
   input: Record<string, unknown>,
   signal: AbortSignal,
+  live: LiveRun,
 ): Promise<Called> {
   const startedAt = performance.now();
   const timeout = AbortSignal.timeout(job.timeoutMs);
   const either = AbortSignal.any([signal, timeout]);
   let firstTokenMs: number | undefined;
-  const onText = (): void => {
+  const onText = (piece: string): void => {
     firstTokenMs ??= performance.now() - startedAt;
+    live.text(piece);
   };
   try {
     const answer = await call(bedrock, job, input, either, onText);
@@ -43,7 +47,7 @@ async function call(
   job: JobItem,
   input: Record<string, unknown>,
   signal: AbortSignal,
-  onText: () => void,
+  onText: (piece: string) => void,
 ): Promise<ModelAnswer> {
   if (job.operation === 'invoke') return await bedrock.invoke(job.model, input, { signal });
   return job.stream

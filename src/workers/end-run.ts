@@ -11,7 +11,10 @@ const persistMs = 10 * 60_000;
 
 /** Ends the job, however long the store is away; a job that is not this run's any more is left to whoever has it. */
 export async function end(deps: RunDeps, run: JobRun, ending: Ending): Promise<MessageEnd> {
-  const finished = await persist(() => finishJob(deps.state, run.job, ending), {
+  run.live.end();
+  const { metadata } = run;
+  const told = metadata === undefined ? ending : { ...ending, metadata };
+  const finished = await persist(() => finishJob(deps.state, run.job, told), {
     logger: deps.logger,
     forMs: persistMs,
     signal: run.signal,
@@ -40,6 +43,7 @@ export async function handBack(
   attempts: number,
   afterSeconds: number,
 ): Promise<MessageEnd> {
+  run.live.end();
   const mine = await persist(() => handBackJob(deps.state, run.job, attempts), {
     logger: deps.logger,
     forMs: persistMs,

@@ -5,6 +5,7 @@ import type { Metrics } from '../runtime/metrics.ts';
 import type { JobItem } from '../state/job-item.ts';
 import type { StateDeps } from '../state/state-deps.ts';
 import type { LaneGuard } from './lane-guard.ts';
+import type { LiveRun } from './live-run.ts';
 import type { Pacer } from './pacer.ts';
 import type { TokenFactor } from './token-factor.ts';
 
@@ -26,6 +27,10 @@ export interface RunDeps {
 /** One run: the job as claimed, and what may end it early. */
 export interface JobRun {
   job: JobItem;
+  /** Read with the input; whoever is told of the end gets it. */
+  metadata?: Record<string, string>;
+  /** Its text, for those who watch. */
+  live: LiveRun;
   /** Aborted by a cancel (reason `cancelled`) or at the end of the drain (reason `draining`). */
   signal: AbortSignal;
   /** Aborted as soon as a drain begins: what has not begun then is handed back. */

@@ -10,8 +10,11 @@ import type { StateDeps } from '../state/state-deps.ts';
 export interface LaneGuard {
   /** Why nothing may start now; undefined when it may. */
   closed(): string | undefined;
-  /** What the fleet's record says now. */
-  setPause(pause: LanePauseState | undefined): void;
+  /**
+   * What the fleet's record said when it was read at `asOfMs`. A pause of this worker's own that is newer than that is
+   * kept: the read may have passed its write.
+   */
+  setPause(pause: LanePauseState | undefined, asOfMs: number): void;
   /** A call was refused for the lane's sake; gives the number of different jobs in a row. */
   refused(jobId: string, code: FailureCode): number;
   /** A call came through. */
@@ -43,7 +46,8 @@ export function createLaneGuard(deps: {
       if (paused !== undefined && !isOver(paused)) return paused.reason;
       return state.now() < noCredentialsUntil ? 'credentials' : undefined;
     },
-    setPause(pause) {
+    setPause(pause, asOfMs) {
+      if (pause === undefined && paused !== undefined && paused.sinceMs >= asOfMs) return;
       const before = paused?.sinceMs;
       paused = pause;
       if (pause?.sinceMs === before) return;

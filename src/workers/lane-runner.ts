@@ -6,6 +6,7 @@ import type { LaneReport } from '../state/worker-lease.ts';
 import { handleMessage } from './handle-message.ts';
 import type { HeldMessages } from './held-messages.ts';
 import { type JobRun, type RunDeps, RunEnded } from './job-run.ts';
+import { type LiveRun, startLiveRun } from './live-run.ts';
 import { endMessage, type MessageEnd } from './message-end.ts';
 import { createReceiveGate, type ReceiveGate } from './receive-gate.ts';
 import { createStartRate } from './start-rate.ts';
@@ -36,6 +37,8 @@ export class LaneRunner {
   readonly #running = new Set<Promise<void>>();
   /** What aborts the run of a job, by job id. */
   readonly #runs = new Map<string, AbortController>();
+  /** The text of the runs that go on, by job id. */
+  readonly #live = new Map<string, LiveRun>();
   /** Copies of a job's message that are in slots. */
   readonly #inHand = new Map<string, number>();
   readonly #busyByTenant = new Map<string, number>();
@@ -85,6 +88,11 @@ export class LaneRunner {
   /** Aborts the run of a cancelled job, if it is here. */
   cancel(jobId: string): void {
     this.#runs.get(jobId)?.abort(new RunEnded('cancelled'));
+  }
+
+  /** Somebody watches a job from now on, if it is here. */
+  watch(jobId: string, watcher: string): void {
+    this.#live.get(jobId)?.watch(watcher);
   }
 
   report(): LaneReport {
@@ -144,12 +152,18 @@ export class LaneRunner {
     count(this.#busyByTenant, tenant, 1);
     const begin = (job: JobItem): JobRun => {
       this.#runs.set(job.pk, controller);
-      return { job, signal: controller.signal, draining: this.#draining.signal };
+      const live = startLiveRun(this.#deps.state.connections, job);
+      this.#live.set(job.pk, live);
+      return { job, live, signal: controller.signal, draining: this.#draining.signal };
     };
     const end = await handleMessage(this.#deps, message, copies > 1 && jobId !== '', begin);
     count(this.#inHand, jobId, -1);
     count(this.#busyByTenant, tenant, -1);
-    if (this.#runs.get(jobId) === controller) this.#runs.delete(jobId);
+    if (this.#runs.get(jobId) === controller) {
+      this.#runs.delete(jobId);
+      this.#live.get(jobId)?.end();
+      this.#live.delete(jobId);
+    }
     this.#answer(message, end);
   }
 

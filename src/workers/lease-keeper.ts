@@ -18,6 +18,8 @@ export interface LeaseOptions {
   state: StateDeps;
   logger: Logger;
   workerId: string;
+  /** Where other processes reach this worker. */
+  address: string;
   leaseMs: number;
   renewEveryMs: number;
   report(): Record<string, LaneReport>;
@@ -29,14 +31,14 @@ export interface LeaseOptions {
 
 /** Begins the lease (throws AwsError if that fails) and keeps it. */
 export async function keepLease(options: LeaseOptions): Promise<LeaseKeeper> {
-  const { state, logger, workerId, leaseMs, renewEveryMs } = options;
+  const { state, logger, workerId, address, leaseMs, renewEveryMs } = options;
   let liveUntil = 0;
   let handled: readonly string[] = [];
   let renewing: Promise<void> = Promise.resolve();
 
   const renew = async (): Promise<void> => {
     const askedAt = state.now();
-    const cancels = await renewLease(state, workerId, leaseMs, options.report(), handled);
+    const cancels = await renewLease(state, workerId, leaseMs, options.report(), handled, address);
     // Counted from before the request: the stored end is never earlier than this.
     liveUntil = askedAt + leaseMs;
     if (cancels.length > 0) options.onCancels(cancels);

@@ -5,7 +5,7 @@ import { type Bounded, boundOutput } from '../core/reservation.ts';
 import { jitteredSeconds } from '../core/retry-delay.ts';
 import { settledTokens } from '../core/settled-tokens.ts';
 import { estimateInputTokens } from '../core/token-estimate.ts';
-import { readInput, readJob } from '../state/read-job.ts';
+import { readJob, readRunParts } from '../state/read-job.ts';
 import { afterFailure } from './after-failure.ts';
 import { type Called, callModel } from './call-model.ts';
 import { end, handBack } from './end-run.ts';
@@ -21,7 +21,8 @@ import { endCancelled } from './run-cancelled.ts';
  * answered for. Throws only what nobody expected; the lease and the visibility timeout then bring the job back.
  */
 export async function runJob(deps: RunDeps, run: JobRun): Promise<MessageEnd> {
-  const input = await readInput(deps.state, run.job);
+  const { input, metadata } = await readRunParts(deps.state, run.job);
+  if (metadata !== undefined) run.metadata = metadata;
   if (input === undefined) {
     const error = { code: 'input_missing', message: 'the input of the job is gone', retryable: false };
     return await end(deps, run, { status: 'failed', error });
@@ -58,7 +59,7 @@ async function oneCall(
   }
   if (run.job.operation === 'async-invoke') return await startAsync(deps, run, bounded.input, reservation, waitedMs);
   try {
-    const called = await callModel(deps.bedrock, run.job, bounded.input, run.signal);
+    const called = await callModel(deps.bedrock, run.job, bounded.input, run.signal, run.live);
     reservation.settle(settledTokens(called.usage, deps.lane.burndown));
     deps.tokenFactor.learn(estimate, called.usage.inputTokens);
     deps.guard.passed();

@@ -2,11 +2,15 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { type Bedrock, createBedrock } from '../aws/bedrock.ts';
 import type { AwsClients } from '../aws/clients.ts';
+import { openConnections } from '../aws/open-connections.ts';
 import { startReceiver } from '../aws/queue-receiver.ts';
 import { laneQueueName } from '../aws/resource-names.ts';
 import { priorities } from '../core/job.ts';
 import type { Lane, Lanes } from '../core/lanes.ts';
-import { ConfigError, handBackMs } from '../runtime/config.ts';
+import { type WorkerNote, workerNoteSchema } from '../core/live-frames.ts';
+import { advertisedHost } from '../runtime/advertise.ts';
+import { ConfigError, fleetSecrets, handBackMs } from '../runtime/config.ts';
+import { createConnectionsHandler } from '../runtime/connections-server.ts';
 import { startOpsServer } from '../runtime/ops-server.ts';
 import type { ProcessDeps, Stop } from '../runtime/process-deps.ts';
 import { pausedLanes } from '../state/lane-pause.ts';
@@ -46,7 +50,9 @@ interface ServedLane {
 export async function startWorker(deps: ProcessDeps): Promise<Stop> {
   const { config, metrics, logger } = deps;
   const lanes = servedLanes(deps.lanes, config.lanes);
-  const { state, clients } = openState(config, metrics);
+  const secrets = fleetSecrets(config);
+  const connections = openConnections(deps);
+  const { state, clients } = openState(config, metrics, connections);
   const held = holdMessages({ queues: state.queues, logger, now: state.now, ...config.times });
   const lease: { keeper?: LeaseKeeper } = {};
   const workerId = `${hostname().slice(0, 40)}-${process.pid}-${randomBytes(4).toString('hex')}`;
@@ -60,12 +66,19 @@ export async function startWorker(deps: ProcessDeps): Promise<Stop> {
     config,
     metrics,
     logger,
+    connections: createConnectionsHandler({
+      instanceId: workerId,
+      secrets,
+      now: state.now,
+      onLine: (line) => takeNote(served, line),
+    }),
     readiness: async () => ({ ...(await ready()), ...ownReadiness(served, lease.keeper, stopping.signal) }),
   });
 
+  const address = `${workerId}@${await advertisedHost(config)}:${ops.port}`;
   // The stores may come up after the worker does: it waits, and says in /ready what is missing.
-  const patiently = { logger, forMs: Number.POSITIVE_INFINITY, signal: stopping.signal };
-  lease.keeper = await persist(() => beginLease(deps, state, served, workerId), patiently);
+  const patiently = { logger, forMs: Number.POSITIVE_INFINITY, signal: deps.stopping };
+  lease.keeper = await persist(() => beginLease(deps, state, served, workerId, address), patiently);
   const stopReceivers = await startReceivers(deps, { state, clients, served, patiently });
   const stopDeadLetters = readDeadLetters({ state, logger, lanes });
   const tidy = setInterval(() => {
@@ -89,6 +102,8 @@ export async function startWorker(deps: ProcessDeps): Promise<Stop> {
     held.stop();
     await Promise.all([stopDeadLetters(), ...served.map(({ gauges }) => gauges.stop())]);
     await lease.keeper?.stop();
+    await connections.flush();
+    connections.stop();
     await Promise.all([ops.stop(), ...served.map(({ deps: laneDeps }) => laneDeps.pacer.stop())]);
     clients.destroy();
     logger.info({ handBackMs }, 'worker has drained');
@@ -137,11 +152,13 @@ function beginLease(
   state: StateDeps,
   served: readonly ServedLane[],
   workerId: string,
+  address: string,
 ): Promise<LeaseKeeper> {
   return keepLease({
     state,
     logger,
     workerId,
+    address,
     leaseMs: config.times.leaseMs,
     renewEveryMs: config.times.renewEveryMs,
     report: () => Object.fromEntries(served.map(({ lane, runner }) => [lane.name, runner.report()])),
@@ -149,8 +166,9 @@ function beginLease(
       for (const jobId of jobIds) for (const { runner } of served) runner.cancel(jobId);
     },
     onRenewed: async () => {
+      const asOfMs = state.now();
       const paused = await pausedLanes(state);
-      for (const { lane, deps } of served) deps.guard.setPause(paused.get(lane.name));
+      for (const { lane, deps } of served) deps.guard.setPause(paused.get(lane.name), asOfMs);
     },
   });
 }
@@ -183,6 +201,24 @@ async function startReceivers(
   return async () => {
     await Promise.all(stops.map((stop) => stop()));
   };
+}
+
+/** What an api has to say of a job that may be here. */
+function takeNote(served: readonly ServedLane[], line: string): void {
+  const note = readNote(line);
+  if (note === undefined) return;
+  for (const { runner } of served) {
+    if (note.type === 'cancel') runner.cancel(note.jobId);
+    else runner.watch(note.jobId, note.watcher);
+  }
+}
+
+function readNote(line: string): WorkerNote | undefined {
+  try {
+    return workerNoteSchema.safeParse(JSON.parse(line)).data;
+  } catch {
+    return undefined;
+  }
 }
 
 /** What only this process knows of why it cannot work. */

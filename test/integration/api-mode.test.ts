@@ -27,10 +27,13 @@ async function start(ports: { api?: number; ops?: number } = {}) {
     PENSTOCK_PORT: String(port),
     PENSTOCK_OPS_PORT: String(opsPort),
     PENSTOCK_DRAIN_SECONDS: '1',
+    PENSTOCK_LINGER_SECONDS: '0',
+    PENSTOCK_ADVERTISE: '127.0.0.1',
+    PENSTOCK_FLEET_SECRET: 'a secret of the fleet that is long enough',
   });
   const { lanes, limits, logger } = stores.deps;
   const metrics = createMetrics();
-  const stop = await startApi({ config, lanes, limits, logger, metrics });
+  const stop = await startApi({ config, lanes, limits, logger, metrics, stopping: new AbortController().signal });
   const url = `http://127.0.0.1:${port}`;
   const ops = async (path: string) => {
     const answer = await fetch(`http://127.0.0.1:${opsPort}${path}`);

@@ -6,7 +6,7 @@ import { finishJob } from '../../src/state/finish-job.ts';
 import { handBackJob } from '../../src/state/hand-back-job.ts';
 import { pausedLanes, pauseLane } from '../../src/state/lane-pause.ts';
 import { listJobs } from '../../src/state/list-jobs.ts';
-import { readInput, readJob, readParts } from '../../src/state/read-job.ts';
+import { readJob, readParts, readRunParts } from '../../src/state/read-job.ts';
 import { retryJob } from '../../src/state/retry-job.ts';
 import { renewLease } from '../../src/state/worker-lease.ts';
 import { aRequest, claimed, jobOf, leaseMs, pointerTo, submitted } from '../support/state-jobs.ts';
@@ -29,7 +29,7 @@ test('a whole life of jobs uses single-item writes only: no transaction, no batc
   const again = await claimed(stores, { ...job, generation: 2 });
   await finishJob(stores.state, again, { status: 'succeeded', output: '1' });
   const finished = (await readJob(stores.state, job.pk)) ?? job;
-  await readInput(stores.state, finished);
+  await readRunParts(stores.state, finished);
   await readParts(stores.state, finished);
   await listJobs(stores.state, 'demo', {}, 10, undefined);
   await deleteJob(stores.state, 'demo', job.pk);
@@ -56,7 +56,7 @@ test('the way of one small job costs five writes, one read and one message', asy
   await renewLease(stores.state, 'worker-a', leaseMs, {}, []);
   const run = jobOf(await claimJob(state, 'worker-a', pointerTo(job), false), 'claimed');
   expect(names.splice(0)).toEqual(['tables.update']);
-  await readInput(state, run);
+  await readRunParts(state, run);
   expect(names.splice(0)).toEqual(['tables.get']);
   await finishJob(state, run, { status: 'succeeded', output: '1' });
   expect(names.splice(0)).toEqual(['tables.put', 'tables.update']);

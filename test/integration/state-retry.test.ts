@@ -5,7 +5,7 @@ import { claimJob } from '../../src/state/claim-job.ts';
 import { deleteJob } from '../../src/state/delete-job.ts';
 import { finishJob } from '../../src/state/finish-job.ts';
 import type { JobItem } from '../../src/state/job-item.ts';
-import { readInput, readJob, readParts } from '../../src/state/read-job.ts';
+import { readJob, readParts, readRunParts } from '../../src/state/read-job.ts';
 import { retryJob } from '../../src/state/retry-job.ts';
 import { aRequest, claimed, pointerTo, storedJob, submitted, takeMessages } from '../support/state-jobs.ts';
 import { crashing, meanwhile } from '../support/state-races.ts';
@@ -119,7 +119,7 @@ test('input and metadata are kept for the new run and its retention, though they
     expect(await ttlOf(sk)).toBeGreaterThan(first[index] ?? 0);
   }
   const job = (await readJob(stores.state, before.pk)) as JobItem;
-  expect(await readInput(stores.state, job)).toEqual(aRequest('kept').input);
+  expect((await readRunParts(stores.state, job)).input).toEqual(aRequest('kept').input);
   expect((await readParts(stores.state, job)).metadata).toEqual({ a: '1' });
 });
 

@@ -3,7 +3,7 @@ import { claimJob } from '../../src/state/claim-job.ts';
 import { expireIfOverdue } from '../../src/state/expire-job.ts';
 import { finishJob } from '../../src/state/finish-job.ts';
 import { listJobs } from '../../src/state/list-jobs.ts';
-import { readInput, readJob, readParts } from '../../src/state/read-job.ts';
+import { readJob, readParts, readRunParts } from '../../src/state/read-job.ts';
 import { submitJob } from '../../src/state/submit-job.ts';
 import {
   aRequest,
@@ -31,7 +31,7 @@ test('an acknowledged job has its record, its input, its metadata and its messag
   const job = await submitted(stores, request);
   expect(job).toMatchObject({ status: 'queued', generation: 1, rev: 1, fence: 0, starts: 0, attempts: 0 });
   expect(await readJob(stores.state, job.pk)).toEqual(job);
-  expect(await readInput(stores.state, job)).toEqual(request.input);
+  expect((await readRunParts(stores.state, job)).input).toEqual(request.input);
   expect((await readParts(stores.state, job)).metadata).toEqual({ team: 'red' });
   expect(await takeMessages(stores, job)).toEqual([pointerTo(job)]);
 });
@@ -107,7 +107,7 @@ describe('with a key', () => {
     const [winner] = accepted;
     expect(new Set(accepted.map(({ request }) => request)).size).toBe(1);
     if (winner?.result.kind !== 'accepted') throw new Error('nobody won');
-    expect(await readInput(stores.state, winner.result.job)).toEqual(winner.request.input);
+    expect((await readRunParts(stores.state, winner.result.job)).input).toEqual(winner.request.input);
   });
 
   test('a repeat of a running or finished job sends nothing and gives it as it is', async () => {
@@ -144,7 +144,7 @@ describe.each(['before', 'after'] as const)('a crash %s any of its calls', (when
       }
       const job = await submitted(stores, request, { key });
       expect(job).toMatchObject({ status: 'queued', rev: 1 });
-      expect(await readInput(stores.state, job)).toEqual(request.input);
+      expect((await readRunParts(stores.state, job)).input).toEqual(request.input);
       expect((await readParts(stores.state, job)).metadata).toEqual(request.metadata);
       expect((await takeMessages(stores, job)).length).toBeGreaterThan(0);
       expect((await claimed(stores, job)).status).toBe('running');

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { finishJob } from '../../src/state/finish-job.ts';
 import { jobView } from '../../src/state/job-view.ts';
-import { largestInlineOutput, readInput, readJob, readParts } from '../../src/state/read-job.ts';
+import { largestInlineOutput, readJob, readParts, readRunParts } from '../../src/state/read-job.ts';
 import { aRequest, claimed, submitted } from '../support/state-jobs.ts';
 import { recording } from '../support/state-races.ts';
 import { type StateStores, startStateStores } from '../support/state-stores.ts';
@@ -39,7 +39,7 @@ describe('an input', () => {
       const request = aRequest('x'.repeat(bytes - inputFrame));
       const job = await submitted(stores, request);
       expect((await objectOf(job.pk, job.input)) !== undefined).toBe(isObject);
-      expect(await readInput(stores.state, job)).toEqual(request.input);
+      expect((await readRunParts(stores.state, job)).input).toEqual(request.input);
     }
   });
 
@@ -47,19 +47,19 @@ describe('an input', () => {
     const request = aRequest('€'.repeat(6000));
     const job = await submitted(stores, request);
     expect(await objectOf(job.pk, job.input)).toBeDefined();
-    expect(await readInput(stores.state, job)).toEqual(request.input);
+    expect((await readRunParts(stores.state, job)).input).toEqual(request.input);
   });
 
   test('of a megabyte passes', async () => {
     const request = aRequest('x'.repeat(1024 * 1024));
     const job = await submitted(stores, request);
-    expect(await readInput(stores.state, job)).toEqual(request.input);
+    expect((await readRunParts(stores.state, job)).input).toEqual(request.input);
   });
 
   test('that is gone is told by undefined', async () => {
     const job = await submitted(stores, aRequest('gone'));
     await stores.state.tables.delete('jobs', { pk: job.pk, sk: job.input });
-    expect(await readInput(stores.state, job)).toBeUndefined();
+    expect((await readRunParts(stores.state, job)).input).toBeUndefined();
   });
 });
 

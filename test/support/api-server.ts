@@ -5,6 +5,7 @@ import { startFauxqs } from '../../local/aws/fauxqs.ts';
 import { localEnvironment } from '../../local/local-environment.ts';
 import type { ApiDeps } from '../../src/api/api-deps.ts';
 import { createHttpServer } from '../../src/api/http-server.ts';
+import { Hub } from '../../src/api/live/hub.ts';
 import type { AwsClients } from '../../src/aws/clients.ts';
 import { provision } from '../../src/aws/provision.ts';
 import type { FinalStatus } from '../../src/core/job.ts';
@@ -107,7 +108,10 @@ export async function startTestApi(options: ApiOptions = {}): Promise<TestApi> {
   const state = { ...opened.state, now: () => clock.now };
   const limits = limitsFileSchema.parse(options.limits ?? { default: { submitsPerSecond: 1e6, s3AllowList: [] } });
   await provision({ clients: opened.clients, config, lanes: testLanes, logger });
-  const deps: ApiDeps = { config, logger, metrics, lanes: testLanes, limits, state };
+  // Nobody pushes to this one: what it tells its clients it has read.
+  const hub = new Hub({ state, metrics, logger, address: 'test@127.0.0.1:1' });
+  const { signal: stopping } = new AbortController();
+  const deps: ApiDeps = { config, logger, metrics, lanes: testLanes, limits, state, hub, stopping };
   const app = await createHttpServer(deps);
   const url = await app.listen({ host: '127.0.0.1', port: 0 });
 

@@ -91,7 +91,7 @@ async function assemble(options: StackOptions, parts: Parts): Promise<Stack> {
 
   const config = await createConfigDir(options);
   parts.cleanups.push(config.remove);
-  const direct = { ...ownEnv, PENSTOCK_CONFIG_DIR: config.path, ...options.env };
+  const direct = { ...ownEnv, PENSTOCK_LINGER_SECONDS: '0', PENSTOCK_CONFIG_DIR: config.path, ...options.env };
   await provision(direct, parts, say);
   const env = { ...direct, ...(await takeDetours(options.through ?? {}, endpoints, parts.cleanups)) };
 

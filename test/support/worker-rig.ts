@@ -98,6 +98,7 @@ export async function startWorkerRig(options: RigOptions): Promise<WorkerRig> {
         config,
         lanes,
         limits: readLimits(config.configDir),
+        stopping: new AbortController().signal,
         logger: stores.logger,
         metrics,
       });

@@ -1,4 +1,4 @@
-import { type DeltaFrame, type FinishedFrame, type JobFrame, type StatusFrame } from '../../core/live-frames.ts';
+import type { DeltaFrame, FinishedFrame, JobFrame, StatusFrame } from '../../core/live-frames.ts';
 
 /**
  * One job that somebody at this api waits for: what is known of it, and who is told.
@@ -30,6 +30,8 @@ const mostMarks = 6_000;
 
 export class WatchedJob {
   readonly jobId: string;
+  /** Submits under way that will want to be told. */
+  expected = 0;
   readonly #subscriptions = new Set<Subscription>();
   #lastSeq = -1;
   #attempt = 0;
@@ -71,7 +73,12 @@ export class WatchedJob {
    */
   subscribe(subscriber: Subscriber, stored: StatusFrame | FinishedFrame, after = -1): () => void {
     this.apply(stored);
-    const subscription: Subscription = { subscriber, lastSeq: after, attempt: this.#attempt, offset: this.#endAt(after) };
+    const subscription: Subscription = {
+      subscriber,
+      lastSeq: after,
+      attempt: this.#attempt,
+      offset: this.#endAt(after),
+    };
     this.#subscriptions.add(subscription);
     this.#tell(subscription, this.#finished ?? stored);
     this.#flush(subscription);
@@ -82,7 +89,11 @@ export class WatchedJob {
   apply(frame: JobFrame): void {
     if (frame.seq <= this.#lastSeq || this.#finished !== undefined) return;
     this.#lastSeq = frame.seq;
-    if (frame.type === 'job.delta') return this.#applyDelta(frame);
+    if (frame.type === 'job.delta') this.#applyDelta(frame);
+    else this.#applyState(frame);
+  }
+
+  #applyState(frame: StatusFrame | FinishedFrame): void {
     if (frame.type === 'job.status') this.#begin(frame.attempt);
     for (const subscription of this.#subscriptions) {
       // What was kept back from a slow one comes before the end: the deltas add up to the text.

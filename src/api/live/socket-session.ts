@@ -1,0 +1,227 @@
+import { AwsError } from '../../aws/aws-error.ts';
+import { jobIdPattern } from '../../core/job-id.ts';
+import { jobRequestSchema } from '../../core/job-request.ts';
+import { type ClientFrame, clientFrameSchema, type JobFrame } from '../../core/live-frames.ts';
+import { cancelJob } from '../../state/cancel-job.ts';
+import { jobView } from '../../state/job-view.ts';
+import { newJobId } from '../../state/submit-job.ts';
+import { acceptSubmit, type SubmitDeps } from '../accept-submit.ts';
+import { checkRequest, InvalidRequest } from '../invalid-request.ts';
+import { refuseHostileJson } from '../json-body.ts';
+import { invalid, type Problem, type ProblemBody, problemBody } from '../problem.ts';
+import type { SubmitRate } from '../submit-rate.ts';
+import type { Hub } from './hub.ts';
+import type { Subscriber } from './watched-job.ts';
+
+/**
+ * What one connected client may say, whatever carries it: frames in as text, frames out through `send`. A submit
+ * subscribes; so does a cancel of a job that is followed. A frame that cannot be served is answered with an `error`
+ * frame and changes nothing.
+ */
+export interface SessionDeps extends SubmitDeps {
+  submitRate: SubmitRate;
+}
+
+/** The client's end. */
+export interface ClientLink extends Subscriber {
+  sendFrame(frame: AnswerFrame): void;
+}
+
+export type AnswerFrame =
+  | { type: 'accepted'; ref: string; job: object }
+  | { type: 'error'; ref?: string; problem: ProblemBody }
+  | { type: 'pong' };
+
+/** Who is connected, and what they may do. */
+export interface SessionOwner {
+  tenant: string;
+  /** The key's scopes: a submit and a cancel need `submit`. */
+  maySubmit: boolean;
+  mostSubscriptions: number;
+}
+
+/** Frames that cannot be read; a client that sends so many of them is broken. */
+export const mostBadFrames = 100;
+
+export class SocketSession {
+  readonly #deps: SessionDeps;
+  readonly #owner: SessionOwner;
+  readonly #link: ClientLink;
+  /** What ends each subscription, by job; undefined while it is being made. */
+  readonly #subscriptions = new Map<string, (() => void) | undefined>();
+  #badFrames = 0;
+  #closed = false;
+
+  constructor(deps: SessionDeps, owner: SessionOwner, link: ClientLink) {
+    this.#deps = deps;
+    this.#owner = owner;
+    this.#link = link;
+  }
+
+  /** True once so many bad frames came that the connection is to be closed. */
+  get isBroken(): boolean {
+    return this.#badFrames >= mostBadFrames;
+  }
+
+  /** Takes one frame. Never throws. */
+  async onText(text: string): Promise<void> {
+    const frame = readClientFrame(text);
+    if ('problem' in frame) {
+      this.#badFrames += 1;
+      return this.#refuse(frame.ref, frame.problem);
+    }
+    const ref = 'ref' in frame ? frame.ref : undefined;
+    try {
+      await this.#act(frame);
+    } catch (error) {
+      const isOutage = error instanceof AwsError;
+      this.#deps.logger[isOutage ? 'warn' : 'error']({ err: error }, 'could not serve a frame');
+      const detail = isOutage ? 'a service behind this one does not answer; try again' : 'an unexpected error';
+      this.#refuse(ref, { code: isOutage ? 'unavailable' : 'internal_error', detail });
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const leave of this.#subscriptions.values()) leave?.();
+    this.#subscriptions.clear();
+  }
+
+  async #act(frame: ClientFrame): Promise<void> {
+    switch (frame.type) {
+      case 'ping':
+        return this.#link.sendFrame({ type: 'pong' });
+      case 'subscribe':
+        return await this.#subscribe(frame.ref, frame.jobId, frame.after);
+      case 'unsubscribe':
+        this.#subscriptions.get(frame.jobId)?.();
+        this.#subscriptions.delete(frame.jobId);
+        return;
+      case 'submit':
+        return await this.#submit(frame);
+      case 'cancel':
+        return await this.#cancel(frame.ref, frame.jobId);
+    }
+  }
+
+  async #submit({ ref, job, idempotencyKey }: Extract<ClientFrame, { type: 'submit' }>): Promise<void> {
+    const { hub, submitRate } = this.#deps;
+    const { tenant } = this.#owner;
+    const refusal = this.#mayNot() ?? this.#noRoom() ?? submitRate.take(tenant);
+    if (refusal !== undefined) return this.#refuse(ref, refusal);
+    const checked = checkJob(job);
+    if ('problem' in checked) return this.#refuse(ref, checked.problem);
+    const jobId = newJobId(tenant, idempotencyKey);
+    const release = hub.expect(jobId);
+    try {
+      const accepted = await acceptSubmit(this.#deps, {
+        tenant,
+        request: checked.request,
+        idempotencyKey,
+        jobId,
+        watcher: hub.address,
+      });
+      if ('problem' in accepted) return this.#refuse(ref, accepted.problem);
+      this.#link.sendFrame({ type: 'accepted', ref, job: jobView(accepted.job, accepted.parts) });
+      await this.#follow(jobId, accepted.isNew ? { known: accepted.job } : {});
+    } finally {
+      release();
+    }
+  }
+
+  async #subscribe(ref: string, jobId: string, after: number | undefined): Promise<void> {
+    const refusal = this.#noRoom();
+    if (refusal !== undefined) return this.#refuse(ref, refusal);
+    const exists = jobIdPattern.test(jobId) && (await this.#follow(jobId, after === undefined ? {} : { after }));
+    if (!exists) this.#refuse(ref, noSuchJob);
+  }
+
+  async #cancel(ref: string, jobId: string): Promise<void> {
+    const refusal = this.#mayNot();
+    if (refusal !== undefined) return this.#refuse(ref, refusal);
+    const cancelled = jobIdPattern.test(jobId)
+      ? await cancelJob(this.#deps.state, this.#owner.tenant, jobId)
+      : { kind: 'missing' as const };
+    if (cancelled.kind === 'missing') return this.#refuse(ref, noSuchJob);
+    if (cancelled.kind === 'final')
+      return this.#refuse(ref, { code: 'job_final', detail: `the job is ${cancelled.job.status}` });
+    this.#link.sendFrame({ type: 'accepted', ref, job: jobView(cancelled.job) });
+  }
+
+  /** Follows a job until its end. A second subscription of the same job takes the place of the first. */
+  async #follow(jobId: string, options: Parameters<Hub['subscribe']>[3]): Promise<boolean> {
+    this.#subscriptions.get(jobId)?.();
+    this.#subscriptions.set(jobId, undefined);
+    let isOver = false;
+    const send = (frame: JobFrame): void => {
+      isOver ||= frame.type === 'job.finished';
+      if (isOver) this.#subscriptions.delete(jobId);
+      this.#link.send(frame);
+    };
+    let leave: (() => void) | undefined;
+    try {
+      leave = await this.#deps.hub.subscribe(
+        this.#owner.tenant,
+        jobId,
+        { send, isSlow: () => this.#link.isSlow() },
+        options,
+      );
+    } finally {
+      if (leave === undefined) this.#subscriptions.delete(jobId);
+    }
+    if (leave === undefined) return false;
+    if (isOver || this.#closed || !this.#subscriptions.has(jobId)) leave();
+    else this.#subscriptions.set(jobId, leave);
+    return true;
+  }
+
+  #refuse(ref: string | undefined, problem: Problem): void {
+    this.#link.sendFrame({ type: 'error', ...(ref !== undefined && { ref }), problem: problemBody(problem) });
+  }
+
+  #mayNot(): Problem | undefined {
+    return this.#owner.maySubmit ? undefined : { code: 'forbidden', detail: 'this needs a key with the scope submit' };
+  }
+
+  #noRoom(): Problem | undefined {
+    const { mostSubscriptions } = this.#owner;
+    if (this.#subscriptions.size < mostSubscriptions) return undefined;
+    return { code: 'rate_limited', detail: `a connection may follow ${mostSubscriptions} jobs at a time` };
+  }
+}
+
+const noSuchJob: Problem = { code: 'not_found', detail: 'there is no such job' };
+
+/** Reads a client's frame; a problem with the frame's own `ref`, where that can be made out. */
+function readClientFrame(text: string): ClientFrame | { problem: Problem; ref?: string } {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+    refuseHostileJson(value);
+  } catch (error) {
+    if (error instanceof InvalidRequest) return { problem: invalid(error.errors) };
+    return { problem: { code: 'malformed_json', detail: 'a frame is a JSON object' } };
+  }
+  const parsed = clientFrameSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const ref =
+    typeof value === 'object' && value !== null && 'ref' in value && typeof value.ref === 'string'
+      ? { ref: value.ref.slice(0, 64) }
+      : {};
+  const errors = parsed.error.issues.map((issue) => ({
+    path: issue.path.join('.') || 'frame',
+    message: issue.message,
+  }));
+  return { problem: invalid(errors), ...ref };
+}
+
+/** The job of a submit frame, checked as the body of `POST /v1/jobs` is. */
+function checkJob(job: unknown) {
+  const result = checkRequest({ schema: jobRequestSchema, method: '', url: '' } as never)(job) as {
+    value?: never;
+    error?: unknown;
+  };
+  if (result.error instanceof InvalidRequest)
+    return { problem: invalid(result.error.errors.map((error) => ({ ...error, path: `job.${error.path}` }))) };
+  return { request: result.value as unknown as ReturnType<typeof jobRequestSchema.parse> };
+}
