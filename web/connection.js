@@ -1,114 +1,126 @@
 import { failuresAfter, reconnectDelayMs } from './job-state.js';
 
 /**
- * The one live connection of the page. It is opened again, with growing waits, until it is refused for good.
- *
  *     connecting -> live -> away (waits, then connecting) ...
  *     connecting -> refused: the key is wrong; only `connect` with another one leaves this
  *
  * @typedef {'connecting' | 'live' | 'away' | 'refused'} ConnectionState
  */
 
-/** An idle connection is asked for a sign of life so often; twice without one, and it is given up. */
-const pingEveryMs = 20_000;
-
 /**
- * @param {object} options
- * @param {(key: string) => Promise<'ok' | 'away' | 'refused'>} options.check asked before each try: a browser does not
- *   tell why a WebSocket was refused
- * @param {() => void} options.onLive
- * @param {(frame: any) => void} options.onFrame
- * @param {(state: ConnectionState) => void} options.onState
+ * @typedef {object} ConnectionOptions
+ * @property {() => Promise<'ok' | 'away' | 'refused'>} check asked before each try: a browser does not tell why a
+ *   WebSocket was refused
+ * @property {() => void} onLive
+ * @property {(frame: any) => void} onFrame
+ * @property {(state: ConnectionState) => void} onState
  */
-export function createConnection({ check, onLive, onFrame, onState }) {
-  let key = '';
-  /** Rises with each try: an answer to an older one counts no more. */
-  let turn = 0;
-  let failures = 0;
+
+/** A connection is asked for a sign of life so often, well within what a proxy lets one be idle. */
+const pingEveryMs = 20_000;
+const mostSilentTurns = 2;
+
+/** The one live connection of the page. It is opened again, with growing waits, until it is refused for good. */
+export class Connection {
+  #options;
+  #key = '';
   /** @type {ConnectionState} */
-  let state = 'connecting';
-  /** @type {WebSocket | undefined} */
-  let socket;
-  /** @type {number | undefined} */
-  let timer;
+  #state = 'connecting';
+  /** Rises with each try: an answer to an older one counts no more. */
+  #turn = 0;
+  #failures = 0;
+  /** Undefined while there is none, also while `check` is asked. @type {WebSocket | undefined} */
+  #socket;
+  /** Undefined unless `away`. @type {number | undefined} */
+  #timer;
 
-  const become = (/** @type {ConnectionState} */ next) => {
-    state = next;
-    onState(next);
-  };
-  const drop = () => {
-    turn += 1;
-    clearTimeout(timer);
-    const old = socket;
-    socket = undefined;
-    old?.close();
-  };
-  const retryLater = (/** @type {number} */ openForMs) => {
-    drop();
-    failures = failuresAfter(failures, openForMs);
-    become('away');
-    timer = setTimeout(open, reconnectDelayMs(failures, Math.random()));
-  };
-
-  async function open() {
-    drop();
-    const mine = turn;
-    become('connecting');
-    const verdict = await check(key);
-    if (mine !== turn) return;
-    if (verdict === 'refused') return become('refused');
-    if (verdict === 'away') return retryLater(0);
-    follow(new WebSocket(liveUrl(), ['penstock.v1', `bearer.${key}`]));
+  /** @param {ConnectionOptions} options */
+  constructor(options) {
+    this.#options = options;
   }
 
-  /** @param {WebSocket} mine */
-  function follow(mine) {
-    socket = mine;
-    let openedAtMs = 0;
+  /** Starts over with a key. @param {string} key */
+  connect(key) {
+    this.#key = key;
+    this.#failures = 0;
+    void this.#open();
+  }
+
+  /** Does not wait any longer; nothing where there is no wait. */
+  retryNow() {
+    if (this.#state === 'away') void this.#open();
+  }
+
+  /** True where the frame went out; what did not has to be said again in `onLive`. @param {object} frame */
+  send(frame) {
+    if (this.#socket?.readyState !== WebSocket.OPEN) return false;
+    this.#socket.send(JSON.stringify(frame));
+    return true;
+  }
+
+  async #open() {
+    this.#drop();
+    const turn = this.#turn;
+    this.#become('connecting');
+    const verdict = await this.#options.check();
+    if (turn !== this.#turn) return;
+    if (verdict === 'refused') this.#become('refused');
+    else if (verdict === 'away') this.#retryLater(0);
+    else this.#follow(new WebSocket(liveUrl(), ['penstock.v1', `bearer.${this.#key}`]));
+  }
+
+  /** @param {WebSocket} socket */
+  #follow(socket) {
+    this.#socket = socket;
+    /** @type {number | undefined} */
+    let openedAtMs;
     let silentTurns = 0;
-    const isOver = () => socket !== mine;
-    const openForMs = () => (openedAtMs === 0 ? 0 : performance.now() - openedAtMs);
+    const isCurrent = () => this.#socket === socket;
+    const end = () => {
+      if (isCurrent()) this.#retryLater(openedAtMs === undefined ? 0 : performance.now() - openedAtMs);
+    };
     const pings = setInterval(() => {
       silentTurns += 1;
-      if (isOver()) clearInterval(pings);
-      else if (silentTurns > 2) retryLater(openForMs());
-      else if (mine.readyState === WebSocket.OPEN) mine.send('{"type":"ping"}');
+      if (silentTurns > mostSilentTurns) end();
+      else if (isCurrent()) this.send({ type: 'ping' });
     }, pingEveryMs);
-    mine.addEventListener('open', () => {
-      if (isOver()) return;
+    socket.addEventListener('open', () => {
+      if (!isCurrent()) return;
       openedAtMs = performance.now();
-      become('live');
-      onLive();
+      this.#become('live');
+      this.#options.onLive();
     });
-    mine.addEventListener('message', ({ data }) => {
-      if (isOver()) return;
+    socket.addEventListener('message', ({ data }) => {
       silentTurns = 0;
-      onFrame(JSON.parse(data));
+      if (isCurrent()) this.#options.onFrame(JSON.parse(data));
     });
-    mine.addEventListener('close', () => {
+    socket.addEventListener('close', () => {
       clearInterval(pings);
-      if (!isOver()) retryLater(openForMs());
+      end();
     });
   }
 
-  return {
-    /** Starts over with a key. @param {string} newKey */
-    connect(newKey) {
-      key = newKey;
-      failures = 0;
-      void open();
-    },
-    /** Does not wait any longer; nothing where there is no wait. */
-    retryNow() {
-      if (state === 'away') void open();
-    },
-    /** True where the frame went out; what did not has to be said again in `onLive`. @param {object} frame */
-    send(frame) {
-      if (socket?.readyState !== WebSocket.OPEN) return false;
-      socket.send(JSON.stringify(frame));
-      return true;
-    },
-  };
+  /** @param {number} openForMs */
+  #retryLater(openForMs) {
+    this.#drop();
+    this.#failures = failuresAfter(this.#failures, openForMs);
+    this.#become('away');
+    this.#timer = setTimeout(() => void this.#open(), reconnectDelayMs(this.#failures, Math.random()));
+  }
+
+  #drop() {
+    this.#turn += 1;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#socket?.close();
+    this.#socket = undefined;
+  }
+
+  /** @param {ConnectionState} state */
+  #become(state) {
+    this.#state = state;
+    this.#options.onState(state);
+  }
 }
 
 function liveUrl() {

@@ -185,7 +185,8 @@ export function timingsOf(state, nowMs) {
   return {
     queuedMs: since(sentAtMs, startedAtMs),
     ...(startedAtMs !== undefined && { modelMs: since(startedAtMs) }),
-    ...(startedAtMs !== undefined && firstTextAtMs !== undefined && { firstTokenMs: since(startedAtMs, firstTextAtMs) }),
+    ...(startedAtMs !== undefined &&
+      firstTextAtMs !== undefined && { firstTokenMs: since(startedAtMs, firstTextAtMs) }),
     totalMs: since(sentAtMs),
   };
 }

@@ -12,7 +12,9 @@ import { takeJsonOnly } from './json-body.ts';
 import { createKeyLookup } from './key-lookup.ts';
 import { createLaneBacklogs } from './lane-backlog.ts';
 import { serveLanes } from './lane-routes.ts';
+import { serveAsyncApi } from './live/asyncapi.ts';
 import { createConnectionCount } from './live/connection-count.ts';
+import { serveGateway } from './live/gateway-routes.ts';
 import { serveEvents } from './live/sse-route.ts';
 import { serveWebSocket } from './live/websocket-route.ts';
 import { serveDocs } from './openapi.ts';
@@ -20,6 +22,7 @@ import { collectRoutes } from './other-methods.ts';
 import { logRequests, requestId } from './request-log.ts';
 import { createSubmitRate } from './submit-rate.ts';
 import { serveSubmit } from './submit-route.ts';
+import { servePage } from './web-page.ts';
 
 const bodyLimitBytes = 1024 * 1024;
 /** For a whole request to come in: 1 MiB over a bad line. Node's default of 5 minutes lets slow senders hold sockets. */
@@ -54,14 +57,24 @@ export async function createHttpServer(deps: ApiDeps): Promise<Api> {
   await protectBrowsers(app, config.api.corsOrigins);
   const refuseOtherMethods = collectRoutes(app);
   await serveDocs(app);
+  await servePage(app, config);
+  serveAsyncApi(app);
 
   const authenticate = createAuthenticate(createKeyLookup(deps));
   const submitRate = createSubmitRate(deps);
   const backlogs = createLaneBacklogs(deps.state);
-  const live = { ...deps, authenticate, submitRate, backlogs, connectionCount: createConnectionCount() };
+  const live = {
+    ...deps,
+    follower: deps.hub,
+    authenticate,
+    submitRate,
+    backlogs,
+    connectionCount: createConnectionCount(),
+  };
   await serveWebSocket(app, live);
   serveSubmit(app, live);
   serveEvents(app, live);
+  serveGateway(app, live);
   serveJobReads(app, { ...deps, authenticate });
   serveJobActions(app, { ...deps, authenticate, submitRate });
   serveLanes(app, { ...deps, authenticate });

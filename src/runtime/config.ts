@@ -62,6 +62,12 @@ const environment = z.object({
     .url()
     .optional()
     .describe("Endpoint of an API Gateway WebSocket API's management API, where clients come through one"),
+  PENSTOCK_GATEWAY_SECRET: z
+    .string()
+    .optional()
+    .describe(
+      'Secret that the integrations of that WebSocket API send as `x-penstock-gateway-secret`, 32 characters or more',
+    ),
   PENSTOCK_LANES: list.default([]).describe('Lanes that this worker serves, separated by commas; all by default'),
   PENSTOCK_RETENTION_DAYS: seconds(1, 365).default(30).describe('Days that a final job is kept'),
   PENSTOCK_LEASE_SECONDS: seconds(2, 300)
@@ -102,6 +108,7 @@ export interface Config {
     advertise: string | undefined;
     metadataUrl: string | undefined;
     gatewayEndpoint: string | undefined;
+    gatewaySecret: string | undefined;
   };
   lanes: string[];
   retentionMs: number;
@@ -168,6 +175,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       // Set by ECS itself, in every container.
       metadataUrl: env.ECS_CONTAINER_METADATA_URI_V4,
       gatewayEndpoint: e.CONNECTIONS_ENDPOINT,
+      gatewaySecret: e.PENSTOCK_GATEWAY_SECRET,
     },
     lanes: e.PENSTOCK_LANES,
     retentionMs: e.PENSTOCK_RETENTION_DAYS * 24 * 3600 * 1000,

@@ -33,7 +33,7 @@ export const jobViewSchema = z.object({
   costUsd: z.number().optional(),
   error: jobErrorSchema.optional(),
   timings: timingsSchema.optional(),
-  urls: z.object({ self: z.string(), cancel: z.string(), retry: z.string() }),
+  urls: z.object({ self: z.string(), cancel: z.string(), retry: z.string(), events: z.string() }),
 });
 export type JobView = z.infer<typeof jobViewSchema>;
 
@@ -60,7 +60,7 @@ export function jobView(job: JobItem, parts: JobParts = {}): JobView {
     ...(job.costUsd !== undefined && { costUsd: job.costUsd }),
     ...(isFinal(job.status) && job.error !== undefined && { error: job.error }),
     ...(job.timings !== undefined && { timings: job.timings }),
-    urls: { self, cancel: `${self}/cancel`, retry: `${self}/retry` },
+    urls: { self, cancel: `${self}/cancel`, retry: `${self}/retry`, events: `${self}/events` },
   };
 }
 

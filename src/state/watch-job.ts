@@ -42,3 +42,11 @@ export async function watchJob(
   const job = asJob(after);
   return job === undefined ? undefined : await expireIfOverdue(deps, job);
 }
+
+/** Takes a watcher off a job. Safe to run twice. Throws AwsError. */
+export async function unwatchJob(deps: StateDeps, tenant: string, jobId: string, address: string): Promise<void> {
+  await deps.tables.update('jobs', jobKey(jobId), {
+    deleteFrom: { watchers: new Set([address]) },
+    condition: { expression: '#tenant = :tenant', values: { tenant } },
+  });
+}

@@ -66,7 +66,7 @@ async function act(
       if (message.receiveCount < missingTimes) return { kind: 'hide', seconds: missingSeconds };
       deps.logger.warn({ queue: message.queue }, 'a message whose job does not exist');
       return { kind: 'delete' };
-    case 'final': return { kind: 'hide', seconds: 30 };
+    case 'final':
     case 'outdated':
       return { kind: 'delete' };
   }

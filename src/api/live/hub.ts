@@ -3,13 +3,13 @@ import { type FinishedFrame, type JobFrame, jobFrameSchema, type StatusFrame } f
 import type { Logger } from '../../runtime/logger.ts';
 import type { Metrics } from '../../runtime/metrics.ts';
 import { stateFrame } from '../../state/announce-job.ts';
+import { askHolder } from '../../state/ask-holder.ts';
 import { expireIfOverdue } from '../../state/expire-job.ts';
 import { asJob, type JobItem, jobKey } from '../../state/job-item.ts';
 import { type JobView, jobView } from '../../state/job-view.ts';
 import { readJob, readOwnJob, readParts } from '../../state/read-job.ts';
 import type { StateDeps } from '../../state/state-deps.ts';
 import { watchJob } from '../../state/watch-job.ts';
-import { workerAddress } from '../../state/worker-lease.ts';
 import { type Subscriber, WatchedJob } from './watched-job.ts';
 
 /** A lost push is found within this, and up to half of it more: jitter, so that a fleet does not read in step. */
@@ -150,16 +150,9 @@ export class Hub {
   /** Asks the holder of a running job for its text so far and what comes. Lost on the way, it costs text only. */
   #askHolder(job: JobItem): void {
     const { state, logger } = this.#deps;
-    if (job.status !== 'running' || job.worker === undefined || !job.stream) return;
-    workerAddress(state, job.worker)
-      .then((holder) => {
-        if (holder === undefined) return;
-        state.connections.post(holder, {
-          json: { type: 'watch', jobId: job.pk, watcher: this.address },
-          isText: false,
-        });
-      })
-      .catch((error: unknown) => logger.warn({ err: error }, 'could not ask the holder of a job'));
+    askHolder(state, job, this.address).catch((error: unknown) =>
+      logger.warn({ err: error }, 'could not ask the holder of a job'),
+    );
   }
 
   #fillGap(watched: WatchedJob): void {

@@ -8,8 +8,9 @@ import { newJobId } from '../../state/submit-job.ts';
 import { acceptSubmit, type SubmitDeps } from '../accept-submit.ts';
 import { checkRequest, InvalidRequest } from '../invalid-request.ts';
 import { refuseHostileJson } from '../json-body.ts';
-import { invalid, type Problem, type ProblemBody, problemBody } from '../problem.ts';
+import { invalid, type Problem, problemBody } from '../problem.ts';
 import type { SubmitRate } from '../submit-rate.ts';
+import type { AnswerFrame } from './frame-schemas.ts';
 import type { Hub } from './hub.ts';
 import type { Subscriber } from './watched-job.ts';
 
@@ -18,7 +19,11 @@ import type { Subscriber } from './watched-job.ts';
  * subscribes; so does a cancel of a job that is followed. A frame that cannot be served is answered with an `error`
  * frame and changes nothing.
  */
+/** Whose watching a session does: this api's for its own sockets, a connection's own at API Gateway. */
+export type Follower = Pick<Hub, 'address' | 'expect' | 'subscribe'>;
+
 export interface SessionDeps extends SubmitDeps {
+  follower: Follower;
   submitRate: SubmitRate;
 }
 
@@ -26,11 +31,6 @@ export interface SessionDeps extends SubmitDeps {
 export interface ClientLink extends Subscriber {
   sendFrame(frame: AnswerFrame): void;
 }
-
-export type AnswerFrame =
-  | { type: 'accepted'; ref: string; job: object }
-  | { type: 'error'; ref?: string; problem: ProblemBody }
-  | { type: 'pong' };
 
 /** Who is connected, and what they may do. */
 export interface SessionOwner {
@@ -105,21 +105,21 @@ export class SocketSession {
   }
 
   async #submit({ ref, job, idempotencyKey }: Extract<ClientFrame, { type: 'submit' }>): Promise<void> {
-    const { hub, submitRate } = this.#deps;
+    const { follower, submitRate } = this.#deps;
     const { tenant } = this.#owner;
     const refusal = this.#mayNot() ?? this.#noRoom() ?? submitRate.take(tenant);
     if (refusal !== undefined) return this.#refuse(ref, refusal);
     const checked = checkJob(job);
     if ('problem' in checked) return this.#refuse(ref, checked.problem);
     const jobId = newJobId(tenant, idempotencyKey);
-    const release = hub.expect(jobId);
+    const release = follower.expect(jobId);
     try {
       const accepted = await acceptSubmit(this.#deps, {
         tenant,
         request: checked.request,
         idempotencyKey,
         jobId,
-        watcher: hub.address,
+        watcher: follower.address,
       });
       if ('problem' in accepted) return this.#refuse(ref, accepted.problem);
       this.#link.sendFrame({ type: 'accepted', ref, job: jobView(accepted.job, accepted.parts) });
@@ -160,7 +160,7 @@ export class SocketSession {
     };
     let leave: (() => void) | undefined;
     try {
-      leave = await this.#deps.hub.subscribe(
+      leave = await this.#deps.follower.subscribe(
         this.#owner.tenant,
         jobId,
         { send, isSlow: () => this.#link.isSlow() },

@@ -9,8 +9,9 @@ import { sendProblem } from '../problem.ts';
 import { createTokenBuckets } from '../token-buckets.ts';
 import { closeCodes } from './close-codes.ts';
 import type { ConnectionCount } from './connection-count.ts';
+import type { AnswerFrame } from './frame-schemas.ts';
 import { isAllowedOrigin } from './origins.ts';
-import { type AnswerFrame, type SessionDeps, SocketSession } from './socket-session.ts';
+import { type SessionDeps, SocketSession } from './socket-session.ts';
 
 /** The subprotocol; a browser sends its key as a second one, `bearer.<key>`, because it can set no header. */
 export const subprotocol = 'penstock.v1';
