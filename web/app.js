@@ -35,15 +35,18 @@ keyField.value = recall('key') ?? localKey;
 const key = () => keyField.value.trim();
 
 const lanesPanel = createLanesPanel({ list: byId('lanes', HTMLElement), note: byId('lanes-note', HTMLElement) });
-let wasLive = false;
 let isLive = false;
+/** With this key: what follows is a reconnect. */
+let wasLive = false;
+let isRestored = false;
 
 const connection = new Connection({
   check,
   onLive: () => {
     remember('key', key());
     jobs.onLive();
-    void jobs.restore();
+    if (!isRestored) void jobs.restore();
+    isRestored = true;
   },
   onFrame: (frame) => jobs.onFrame(frame),
   onState: (state) => {

@@ -64,18 +64,19 @@ export class Jobs {
     else this.#update(entry, applyFrame(entry.state, frame, Date.now()));
   }
 
-  /** Brings back the jobs of an earlier visit, as they stand now; those that are gone are forgotten. */
+  /** Brings back the jobs of an earlier visit, as they stand now; those that are gone are forgotten. Once for a page. */
   async restore() {
-    const known = new Set([...this.#entries.values()].map(({ state }) => state.id));
-    const jobs = recallJobs().filter(({ id }) => !known.has(id));
+    const jobs = recallJobs();
     const answers = await Promise.all(jobs.map(({ id }) => this.#read(id)));
-    for (const [index, { id, prompt }] of [...jobs.entries()].reverse()) {
+    const known = new Set([...this.#entries.values()].map(({ state }) => state.id));
+    for (const [index, { id, prompt }] of jobs.entries()) {
+      if (known.has(id)) continue;
       const answer = answers[index];
       if (answer?.kind === 'problem' && answer.status === 404) forgetJob(id);
       if (answer?.kind !== 'ok') continue;
       const { model = '', priority = 'normal' } = answer.body;
       const fresh = newJobState({ key: randomKey(), prompt, model, priority, sentAtMs: Date.now() });
-      this.#follow(this.#add(applyJob(fresh, answer.body)));
+      this.#follow(this.#add(applyJob(fresh, answer.body), 'last'));
     }
   }
 
@@ -83,13 +84,14 @@ export class Jobs {
     for (const entry of [...this.#entries.values()]) if (isFinal(entry.state.status)) this.#remove(entry);
   }
 
-  /** @param {JobState} state @returns {Entry} */
-  #add(state) {
+  /** @param {JobState} state @param {'first' | 'last'} place @returns {Entry} */
+  #add(state, place = 'first') {
     const { key, list } = this.#options;
     const entry = { state, card: new JobCard({ key, onCancel: () => this.#cancel(entry) }), isAsking: false };
     this.#entries.set(state.key, entry);
     entry.card.render(state, Date.now());
-    list.prepend(entry.card.root);
+    if (place === 'first') list.prepend(entry.card.root);
+    else list.append(entry.card.root);
     this.#count();
     return entry;
   }

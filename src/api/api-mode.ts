@@ -7,10 +7,10 @@ import { createConnectionsHandler } from '../runtime/connections-server.ts';
 import { listenError, startOpsServer } from '../runtime/ops-server.ts';
 import type { ProcessDeps, Stop } from '../runtime/process-deps.ts';
 import { openState } from '../state/open-state.ts';
+import { createStoreReadiness } from '../state/store-readiness.ts';
 import type { Api } from './api-deps.ts';
 import { createHttpServer } from './http-server.ts';
 import { Hub } from './live/hub.ts';
-import { createReadiness } from './readiness.ts';
 
 /**
  * Starts the api: the public port, then the ops port.
@@ -23,7 +23,11 @@ export async function startApi(deps: ProcessDeps): Promise<Stop> {
   const { state, clients } = openState(config, metrics, connections);
   const instanceId = `api-${randomBytes(8).toString('hex')}`;
   let isStopping = false;
-  const readiness = createReadiness({ state, lanes, stopping: () => isStopping });
+  const stores = createStoreReadiness({ state, lanes: lanes.all });
+  const readiness = async (): Promise<Record<string, string>> => {
+    if (isStopping) return { process: 'is stopping' };
+    return late.hub === undefined ? { process: 'is starting' } : await stores();
+  };
   const late: { hub?: Hub } = {};
   const onLine = (line: string): void => late.hub?.onLine(line);
   const handler = createConnectionsHandler({ instanceId, secrets: fleetSecrets(config), now: state.now, onLine });
@@ -32,7 +36,7 @@ export async function startApi(deps: ProcessDeps): Promise<Stop> {
     config,
     metrics,
     logger,
-    readiness: async () => (late.hub === undefined ? { process: 'is starting' } : await readiness()),
+    readiness,
     connections: handler,
   });
   const hub = new Hub({ state, metrics, logger, address: `${instanceId}@${await advertisedHost(config)}:${ops.port}` });

@@ -35,7 +35,7 @@ export async function provision(deps: {
   const { clients, config, lanes, logger } = deps;
   for (const table of ['jobs', 'control'] as const) await ensureTable(clients, config.prefix, table);
   logger.info('tables are there');
-  const queues = allLaneQueues(config.prefix, lanes);
+  const queues = allLaneQueues(config.prefix, lanes.all);
   // A few at a time: SQS throttles control-plane calls of one account.
   for (let at = 0; at < queues.length; at += 8)
     await Promise.all(

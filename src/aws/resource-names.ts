@@ -1,4 +1,4 @@
-import { type Lanes, laneQueue, type QueueClass, queueClasses } from '../core/lanes.ts';
+import { type Lane, laneQueue, type QueueClass, queueClasses } from '../core/lanes.ts';
 
 /** Names of what lives in AWS, each with the deployment's prefix. */
 
@@ -23,6 +23,6 @@ export function deadLetterQueueName(queue: string): string {
 }
 
 /** All lane queues, without their dead-letter queues. */
-export function allLaneQueues(prefix: string, lanes: Lanes): string[] {
-  return lanes.all.flatMap((lane) => queueClasses.map((queueClass) => laneQueueName(prefix, lane.name, queueClass)));
+export function allLaneQueues(prefix: string, lanes: readonly Lane[]): string[] {
+  return lanes.flatMap((lane) => queueClasses.map((queueClass) => laneQueueName(prefix, lane.name, queueClass)));
 }

@@ -1,49 +1,69 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { AwsError } from '../aws/aws-error.ts';
+import { allLaneQueues, laneQueueName } from '../aws/resource-names.ts';
+import type { Lane } from '../core/lanes.ts';
 import type { Readiness } from '../runtime/ops-server.ts';
 import type { StateDeps } from './state-deps.ts';
 
-/** A probe's answer is good for so long: load balancers ask often, and each question costs a request. */
-const cacheMs = 2_000;
-/** A store that does not answer within this counts as away, whatever the SDK still hopes for. */
-const patienceMs = 2_000;
+/** Load balancers give a health check five seconds or so: a store that hangs must be named before. */
+const longestProbeMs = 2_000;
+/** Several probers (load balancer, orchestrator, people) share one look. */
+const freshForMs = 2_000;
 
 /**
- * Whether the stores answer: both tables, and SQS for one of the queues. Names what is missing: `dynamodb`, `sqs`.
- * Asked at most every 2 s; never throws, and answers within 2 s even if a store hangs.
+ * Whether the stores can do their part: both tables answer a get, each lane's queues exist, and SQS answers.
+ * @returns per missing thing one sentence, by name: `dynamodb`, `sqs`. Never throws
  */
-export function storeReadiness(state: StateDeps, queue: string): Readiness {
-  const probes: Record<string, () => Promise<unknown>> = {
-    dynamodb: () =>
-      Promise.all([
-        state.tables.get('jobs', { pk: 'ready', sk: 'ready' }),
-        state.tables.get('control', { pk: 'ready', sk: 'ready' }),
-      ]),
-    sqs: () => state.queues.depth(queue),
+export function createStoreReadiness(
+  deps: { state: StateDeps; lanes: readonly Lane[] },
+  probeMs = longestProbeMs,
+): Readiness {
+  const { state, lanes } = deps;
+  const probes = {
+    dynamodb: createProbe(probeMs, async () => {
+      const nothing = { pk: 'ready', sk: 'ready' };
+      await Promise.all([state.tables.get('jobs', nothing), state.tables.get('control', nothing)]);
+    }),
+    sqs: createProbe(probeMs, async () => {
+      // URLs are asked for once in a process's life; the depth of one queue says that SQS answers now.
+      await Promise.all(allLaneQueues(state.prefix, lanes).map((queue) => state.queues.url(queue)));
+      const [first] = lanes;
+      if (first !== undefined) await state.queues.depth(laneQueueName(state.prefix, first.name, 'normal'));
+    }),
   };
-  let known: { at: number; missing: Promise<Record<string, string>> } | undefined;
-  return () => {
+  let last: { at: number; missing: Promise<Record<string, string>> } | undefined;
+  return async () => {
     const now = state.now();
-    if (known === undefined || now - known.at >= cacheMs) known = { at: now, missing: ask(probes) };
-    return known.missing;
+    if (last === undefined || now - last.at >= freshForMs) last = { at: now, missing: probeAll(probes) };
+    return await last.missing;
   };
 }
 
-async function ask(probes: Record<string, () => Promise<unknown>>): Promise<Record<string, string>> {
-  const answers = await Promise.all(
-    Object.entries(probes).map(async ([name, probe]) => [name, await whyNot(probe)] as const),
-  );
-  return Object.fromEntries(answers.filter((answer): answer is readonly [string, string] => answer[1] !== undefined));
+type Probe = () => Promise<string | undefined>;
+
+async function probeAll(probes: Record<string, Probe>): Promise<Record<string, string>> {
+  const seen = await Promise.all(Object.entries(probes).map(async ([name, probe]) => [name, await probe()] as const));
+  return Object.fromEntries(seen.filter((entry): entry is [string, string] => entry[1] !== undefined));
 }
 
-async function whyNot(probe: () => Promise<unknown>): Promise<string | undefined> {
-  const { promise: late, resolve } = Promise.withResolvers<string>();
-  const timer = setTimeout(() => resolve('no answer in time'), patienceMs);
-  const answer = probe().then(
-    () => undefined,
-    (error: unknown) => (error instanceof Error ? error.message : String(error)),
-  );
-  try {
-    return await Promise.race([answer, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+/** What is wrong, or undefined. A look that hangs goes on behind: the next probe waits for the same one, none piles up. */
+function createProbe(probeMs: number, look: () => Promise<void>): Probe {
+  let running: Promise<string | undefined> | undefined;
+  return async () => {
+    running ??= look()
+      .then(() => undefined, explain)
+      .finally(() => {
+        running = undefined;
+      });
+    const timer = new AbortController();
+    const tooLate = delay(probeMs, `no answer within ${probeMs / 1000} s`, { signal: timer.signal });
+    const answer = await Promise.race([running, tooLate]);
+    timer.abort();
+    return answer;
+  };
+}
+
+function explain(error: unknown): string {
+  if (error instanceof AwsError) return `${error.what}: ${error.code}`;
+  return error instanceof Error ? error.name : 'unknown error';
 }

@@ -16,7 +16,7 @@ import type { ProcessDeps, Stop } from '../runtime/process-deps.ts';
 import { pausedLanes } from '../state/lane-pause.ts';
 import { openState } from '../state/open-state.ts';
 import type { StateDeps } from '../state/state-deps.ts';
-import { storeReadiness } from '../state/store-readiness.ts';
+import { createStoreReadiness } from '../state/store-readiness.ts';
 import { readDeadLetters } from './dead-letters.ts';
 import { type HeldMessages, holdMessages } from './held-messages.ts';
 import type { RunDeps } from './job-run.ts';
@@ -61,7 +61,7 @@ export async function startWorker(deps: ProcessDeps): Promise<Stop> {
     serveLane(deps, { lane, state, bedrock, held, workerId, leaseIsLive: () => lease.keeper?.isLive() ?? false }),
   );
   const stopping = new AbortController();
-  const ready = storeReadiness(state, laneQueueName(config.prefix, (lanes[0] as Lane).name, 'normal'));
+  const ready = createStoreReadiness({ state, lanes });
   const ops = await startOpsServer({
     config,
     metrics,

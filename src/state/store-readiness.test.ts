@@ -1,27 +1,24 @@
 import { expect, test } from 'vitest';
 import { AwsError } from '../aws/aws-error.ts';
-import { createReadiness } from './readiness.ts';
+import { createStoreReadiness } from './store-readiness.ts';
 
 const fine = async () => undefined;
 
 function setUp(get: () => Promise<unknown>, depth: () => Promise<unknown> = fine) {
   const clock = { now: 0 };
-  const flags = { stopping: false };
   const state = {
     tables: { get },
     queues: { url: async () => 'url', depth },
     prefix: '',
     now: () => clock.now,
   } as never;
-  const lanes = { all: [{ name: 'chat' }] } as never;
-  return { clock, flags, readiness: createReadiness({ state, lanes, stopping: () => flags.stopping }, 5) };
+  const lanes = [{ name: 'chat' }] as never;
+  return { clock, readiness: createStoreReadiness({ state, lanes }, 5) };
 }
 
-test('ready when tables and queues answer; not ready at once when stopping', async () => {
-  const { flags, readiness } = setUp(fine);
+test('nothing is missing when tables and queues answer', async () => {
+  const { readiness } = setUp(fine);
   expect(await readiness()).toEqual({});
-  flags.stopping = true;
-  expect(await readiness()).toEqual({ process: 'is stopping' });
 });
 
 test('what does not answer is named, and asked again after 2 s', async () => {
