@@ -16,6 +16,13 @@ const statusNames = {
   expired: 'Expired',
 };
 
+/** What is said where the answer will be. @type {Record<string, string>} */
+const waitingTexts = {
+  sending: 'On its way to the server',
+  queued: 'Waiting for its turn',
+  running: 'Waiting for the first token',
+};
+
 /** Stands where there is no number yet, or never will be. */
 const nothing = '–';
 /** Who has scrolled to the end, give or take a line, stays there as text comes in. */
@@ -30,8 +37,8 @@ export class JobCard {
   /** @type {JobState | undefined} */
   #shown;
 
-  /** @param {{ key: () => string, onCancel: () => void }} options */
-  constructor({ key, onCancel }) {
+  /** @param {{ key: () => string, onCancel: () => void, onRetry: () => void }} options */
+  constructor({ key, onCancel, onRetry }) {
     const { root, part } = fromTemplate('job-card');
     this.root = root;
     this.#key = key;
@@ -41,10 +48,8 @@ export class JobCard {
     copyOnClick(part('copy'), () => this.#answerText.data, this.#answer);
     copyOnClick(part('copy-curl'), () => this.#curl(), part('curl'));
     part('details').addEventListener('toggle', () => setText(part('curl'), this.#curl()));
-    part('cancel').addEventListener('click', () => {
-      this.#mayCancel(false);
-      onCancel();
-    });
+    this.#onPress('cancel', onCancel);
+    this.#onPress('retry', onRetry);
   }
 
   /** Shows the job as it stands. @param {JobState} state @param {number} nowMs */
@@ -63,7 +68,9 @@ export class JobCard {
     this.#showText(text);
     this.#answer.hidden = text === '' && isFinal(status);
     this.#part('copy').hidden = text === '';
+    this.#answer.dataset.waiting = waitingTexts[status] ?? '';
     this.#part('cancel').hidden = isFinal(status) || id === undefined;
+    this.#part('retry').hidden = !isFinal(status) || status === 'succeeded';
     this.#showTimes(state, nowMs);
     this.#showEnd(state);
   }
@@ -73,15 +80,23 @@ export class JobCard {
     if (this.#shown !== undefined && !isFinal(this.#shown.status)) this.#showTimes(this.#shown, nowMs);
   }
 
-  /** A cancel that did not get through, or was refused, may be tried again. */
-  allowCancel() {
-    this.#mayCancel(true);
+  /** What was asked for has been answered, or did not get through: it may be asked for again. */
+  allowButtons() {
+    for (const name of ['cancel', 'retry']) this.#button(name).disabled = false;
   }
 
-  /** @param {boolean} isAllowed */
-  #mayCancel(isAllowed) {
-    const cancel = /** @type {HTMLButtonElement} */ (this.#part('cancel'));
-    cancel.disabled = !isAllowed;
+  /** @param {string} name @param {() => void} act */
+  #onPress(name, act) {
+    const button = this.#button(name);
+    button.addEventListener('click', () => {
+      button.disabled = true;
+      act();
+    });
+  }
+
+  /** @param {string} name */
+  #button(name) {
+    return /** @type {HTMLButtonElement} */ (this.#part(name));
   }
 
   #curl() {
@@ -130,13 +145,15 @@ export class JobCard {
   #showEnd({ job, status, outputOmitted }) {
     const { usage, costUsd, attempts, error, outputUrl } = job ?? {};
     const isOver = isFinal(status);
+    // Who cancelled knows.
+    const isWrong = isOver && status !== 'cancelled';
     this.#write(
       'tokens',
       usage ? `${formatCount(usage.inputTokens)} in, ${formatCount(usage.outputTokens)} out` : nothing,
     );
     this.#write('cost', costUsd === undefined ? nothing : formatCost(costUsd));
     this.#write('attempts', isOver && attempts !== undefined ? String(attempts) : nothing);
-    showProblem(this.#part('problem'), isOver && error ? asProblem(error) : undefined);
+    showProblem(this.#part('problem'), isWrong && error ? asProblem(error) : undefined);
     showNote(this.#part('note'), { url: outputUrl, outputOmitted });
   }
 }

@@ -105,6 +105,17 @@ export function applyJob(state, job) {
 }
 
 /**
+ * A job that was final and starts over: nothing of its last run stays but what was asked.
+ * @param {JobState} state
+ * @param {Job} job as the retry was answered
+ * @param {number} nowMs
+ * @returns {JobState}
+ */
+export function retriedState({ key, prompt, model, priority }, job, nowMs) {
+  return { ...newJobState({ key, prompt, model, priority, sentAtMs: nowMs }), id: job.id, status: job.status, job };
+}
+
+/**
  * Takes in a frame. Gives the very same state back where the frame says nothing new.
  * @param {JobState} state
  * @param {JobFrame} frame

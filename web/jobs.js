@@ -1,6 +1,6 @@
 import { callApi } from './api.js';
 import { JobCard } from './job-card.js';
-import { applyFrame, applyJob, isFinal, newJobState, subscribeFrame } from './job-state.js';
+import { applyFrame, applyJob, isFinal, newJobState, retriedState, subscribeFrame } from './job-state.js';
 import { forgetJob, recallJobs, rememberJob } from './remembered.js';
 
 /** @typedef {import('./api.js').Problem} Problem */
@@ -44,7 +44,7 @@ export class Jobs {
   /** A connection is there: says again what has not been heard of. */
   onLive() {
     for (const entry of this.#entries.values()) {
-      entry.card.allowCancel();
+      entry.card.allowButtons();
       if (entry.state.status === 'sending') this.#send(entry);
       else this.#follow(entry);
       if (entry.state.outputOmitted) void this.#readWhole(entry);
@@ -87,7 +87,8 @@ export class Jobs {
   /** @param {JobState} state @param {'first' | 'last'} place @returns {Entry} */
   #add(state, place = 'first') {
     const { key, list } = this.#options;
-    const entry = { state, card: new JobCard({ key, onCancel: () => this.#cancel(entry) }), isAsking: false };
+    const card = new JobCard({ key, onCancel: () => this.#cancel(entry), onRetry: () => void this.#retry(entry) });
+    const entry = { state, card, isAsking: false };
     this.#entries.set(state.key, entry);
     entry.card.render(state, Date.now());
     if (place === 'first') list.prepend(entry.card.root);
@@ -111,6 +112,7 @@ export class Jobs {
     entry.state = next;
     entry.card.render(next, Date.now());
     if (next.status !== before.status) {
+      entry.card.allowButtons();
       this.#options.announce(`${next.prompt.slice(0, 60) || 'Job'}: ${next.status}`);
       this.#count();
     }
@@ -127,7 +129,17 @@ export class Jobs {
 
   /** @param {Entry} entry */
   #cancel({ state, card }) {
-    if (!this.#options.send({ type: 'cancel', ref: state.key, jobId: state.id })) card.allowCancel();
+    if (!this.#options.send({ type: 'cancel', ref: state.key, jobId: state.id })) card.allowButtons();
+  }
+
+  /** @param {Entry} entry */
+  async #retry(entry) {
+    const answer = await callApi(this.#options.key(), `/v1/jobs/${entry.state.id}/retry`, { method: 'POST' });
+    entry.card.allowButtons();
+    if (answer.kind === 'problem') this.#options.onProblem(answer.problem);
+    if (answer.kind !== 'ok') return;
+    this.#update(entry, retriedState(entry.state, answer.body, Date.now()));
+    this.#follow(entry);
   }
 
   /** @param {Entry} entry */
@@ -175,7 +187,7 @@ export class Jobs {
   /** What was not accepted is no job. @param {Entry} entry @param {Problem} problem */
   #refuse(entry, problem) {
     if (entry.state.status === 'sending') this.#remove(entry);
-    else entry.card.allowCancel();
+    else entry.card.allowButtons();
     // A cancel that came after the end: the end is on its way.
     if (problem.code !== 'job_final') this.#options.onProblem(problem);
   }

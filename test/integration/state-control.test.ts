@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findKey, hashKey, listKeys, revokeKey, storeKey } from '../../src/state/api-keys.ts';
 import { pausedLanes, pauseLane, resumeLane } from '../../src/state/lane-pause.ts';
-import { storeReadiness } from '../../src/state/store-readiness.ts';
+import { createStoreReadiness } from '../../src/state/store-readiness.ts';
 import { endLease, leaseEnd, liveWorkers, renewLease, tellWorkerOfCancel } from '../../src/state/worker-lease.ts';
 import { leaseMs } from '../support/state-jobs.ts';
 import { crashing } from '../support/state-races.ts';
@@ -122,21 +122,25 @@ describe('a worker', () => {
 });
 
 describe('readiness', () => {
-  const queue = 'nova-lite';
+  const lanes = () => stores.lanes.all;
+  const elsewhere = () => lanes().map((lane) => ({ ...lane, name: `${lane.name}-elsewhere` }));
 
   test('is empty while both stores answer', async () => {
-    expect(await storeReadiness(stores.state, queue)()).toEqual({});
+    expect(await createStoreReadiness({ state: stores.state, lanes: lanes() })()).toEqual({});
   });
 
   test('names each store that does not', async () => {
     const dead = crashing(stores.state, 0, 'before');
-    expect(Object.keys(await storeReadiness(dead.state, queue)()).sort()).toEqual(['dynamodb', 'sqs']);
-    expect(Object.keys(await storeReadiness(stores.state, 'no-such-queue')())).toEqual(['sqs']);
+    expect(Object.keys(await createStoreReadiness({ state: dead.state, lanes: lanes() })()).sort()).toEqual([
+      'dynamodb',
+      'sqs',
+    ]);
+    expect(Object.keys(await createStoreReadiness({ state: stores.state, lanes: elsewhere() })())).toEqual(['sqs']);
   });
 
   test('asks again only after two seconds', async () => {
     const counted = crashing(stores.state, Number.POSITIVE_INFINITY, 'before');
-    const ready = storeReadiness(counted.state, queue);
+    const ready = createStoreReadiness({ state: counted.state, lanes: lanes() });
     await Promise.all([ready(), ready(), ready()]);
     const asked = counted.calls();
     stores.clock.now += 1999;
