@@ -26,6 +26,7 @@ FROM base AS service
 COPY --from=dependencies /app/node_modules/ node_modules/
 COPY package.json LICENSE ./
 COPY config/ config/
+COPY web/ web/
 COPY src/ src/
 # Tests lie beside the source; the image has no use for them.
 RUN find src -name '*.test.ts' -delete

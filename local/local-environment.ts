@@ -33,5 +33,6 @@ export function localEnvironment(env: NodeJS.ProcessEnv, endpoints: Endpoints): 
     AWS_ENDPOINT_URL: endpoints.awsUrl,
     AWS_ENDPOINT_URL_DYNAMODB: endpoints.dynamodbUrl,
     AWS_ENDPOINT_URL_BEDROCK_RUNTIME: endpoints.bedrockUrl,
+    AWS_ENDPOINT_URL_BEDROCK_AGENT_RUNTIME: endpoints.bedrockUrl,
   };
 }

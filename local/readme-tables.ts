@@ -7,7 +7,7 @@ import { createMetrics } from '../src/runtime/metrics.ts';
  * The names are those of the markers.
  */
 async function readmeTables(): Promise<Record<string, string>> {
-  return { env: configTable(), problems: problemTable(), metrics: await metricTable() };
+  return { env: aligned(configTable()), problems: aligned(problemTable()), metrics: aligned(await metricTable()) };
 }
 
 /** The README with its made tables as they have to be. Throws an Error that names a marker that is not there. */
@@ -41,4 +41,16 @@ async function metricTable(): Promise<string> {
     ({ name, type, help }) => `| \`${name}\` | ${type} | ${labels.get(name) ?? ''} | ${help} |`,
   );
   return ['| metric | kind | labels | what it is |', '| --- | --- | --- | --- |', ...rows].join('\n');
+}
+
+/** A table with its columns as wide as the formatter makes them. */
+function aligned(table: string): string {
+  const rows = table.split('\n').map((line) => line.slice(2, -2).split(' | '));
+  const widths = rows.reduce<number[]>(
+    (most, cells) => cells.map((cell, at) => Math.max(cell.length, most[at] ?? 0)),
+    [],
+  );
+  const pad = (cell: string, at: number): string =>
+    cell === '---' ? '-'.repeat(widths[at] ?? 3) : cell.padEnd(widths[at] ?? 0);
+  return rows.map((cells) => `| ${cells.map(pad).join(' | ')} |`).join('\n');
 }

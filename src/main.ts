@@ -3,6 +3,7 @@ import { defineCommand, runMain } from 'citty';
 import { startApi } from './api/api-mode.ts';
 import { keysCommand } from './api/keys-mode.ts';
 import { provision } from './aws/provision.ts';
+import { startRouter } from './fanout/router-mode.ts';
 import { ConfigError, readConfig } from './runtime/config.ts';
 import { readLanes, readLimits } from './runtime/config-files.ts';
 import { createLogger } from './runtime/logger.ts';
@@ -69,6 +70,7 @@ await runMain(
     subCommands: {
       api: modeCommand('api', 'take jobs in, give results out', startApi),
       worker: modeCommand('worker', 'pull the lanes, call the models', startWorker),
+      'fanout-router': modeCommand('fanout-router', 'split, join, deliver', startRouter),
       provision: provisionCommand,
       keys: keysCommand(() => processDeps('keys'), orExplain),
     },

@@ -11,8 +11,15 @@ export function formatMs(ms) {
   return `${Math.floor(seconds / 60)} min ${String(seconds % 60).padStart(2, '0')} s`;
 }
 
-/** One call costs a fraction of a cent: two digits that say something, however small. */
-const dollars = new Intl.NumberFormat('en', { style: 'currency', currency: 'USD', maximumSignificantDigits: 2 });
+/** One call costs a fraction of a cent: two digits that say something, however small, and always whole cents. */
+const dollars = new Intl.NumberFormat('en', {
+  style: 'currency',
+  currency: 'USD',
+  maximumSignificantDigits: 2,
+  minimumFractionDigits: 2,
+  maximumFractionDigits: 2,
+  roundingPriority: 'morePrecision',
+});
 
 /** @param {number} usd */
 export function formatCost(usd) {

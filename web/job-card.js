@@ -14,6 +14,7 @@ const statusNames = {
   failed: 'Failed',
   cancelled: 'Cancelled',
   expired: 'Expired',
+  gone: 'Gone',
 };
 
 /** What is said where the answer will be. @type {Record<string, string>} */
@@ -70,7 +71,7 @@ export class JobCard {
     this.#part('copy').hidden = text === '';
     this.#answer.dataset.waiting = waitingTexts[status] ?? '';
     this.#part('cancel').hidden = isFinal(status) || id === undefined;
-    this.#part('retry').hidden = !isFinal(status) || status === 'succeeded';
+    this.#part('retry').hidden = !['failed', 'cancelled', 'expired'].includes(status);
     this.#showTimes(state, nowMs);
     this.#showEnd(state);
   }
@@ -153,7 +154,8 @@ export class JobCard {
     );
     this.#write('cost', costUsd === undefined ? nothing : formatCost(costUsd));
     this.#write('attempts', isOver && attempts !== undefined ? String(attempts) : nothing);
-    showProblem(this.#part('problem'), isWrong && error ? asProblem(error) : undefined);
+    const gone = status === 'gone' ? { title: 'The server has no such job any more' } : undefined;
+    showProblem(this.#part('problem'), isWrong && error ? asProblem(error) : gone);
     showNote(this.#part('note'), { url: outputUrl, outputOmitted });
   }
 }

@@ -1,8 +1,8 @@
 /**
  * What the page knows of a job, and how a frame changes it. Pure: no socket, no clock, no document.
  *
- * A job is here before it has an id: `sending` until the server has accepted it. From then on the server's `seq` orders
- * everything: a frame that is not above the last is a repeat, and changes nothing.
+ * A job is here before it has an id, `sending` until the server has accepted it, and after it was deleted: `gone`. In
+ * between the server's `seq` orders everything: a frame that is not above the last is a repeat, and changes nothing.
  */
 
 /** @typedef {'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled' | 'expired'} JobStatus */
@@ -38,7 +38,7 @@
  * @property {string} model
  * @property {string} priority
  * @property {string | undefined} id undefined until accepted
- * @property {JobStatus | 'sending'} status
+ * @property {JobStatus | 'sending' | 'gone'} status
  * @property {Job | undefined} job as the server told it last as a whole
  * @property {number} lastSeq of the last frame that was taken in; -1 before the first
  * @property {number} attempt whose text this is
@@ -51,7 +51,7 @@
  */
 
 /** @type {readonly string[]} */
-const finalStatuses = ['succeeded', 'failed', 'cancelled', 'expired'];
+const finalStatuses = ['succeeded', 'failed', 'cancelled', 'expired', 'gone'];
 
 /** True for the states that a job does not leave by itself. @param {string} status */
 export function isFinal(status) {

@@ -136,7 +136,7 @@ export class Jobs {
   async #retry(entry) {
     const answer = await callApi(this.#options.key(), `/v1/jobs/${entry.state.id}/retry`, { method: 'POST' });
     entry.card.allowButtons();
-    if (answer.kind === 'problem') this.#options.onProblem(answer.problem);
+    if (answer.kind === 'problem') this.#refuse(entry, answer.problem);
     if (answer.kind !== 'ok') return;
     this.#update(entry, retriedState(entry.state, answer.body, Date.now()));
     this.#follow(entry);
@@ -181,12 +181,13 @@ export class Jobs {
     const answer = await this.#read(entry.state.id);
     entry.isAsking = false;
     if (answer.kind === 'ok') this.#update(entry, applyJob(entry.state, answer.body));
-    else if (answer.kind === 'problem') this.#options.onProblem(answer.problem);
+    else if (answer.kind === 'problem') this.#refuse(entry, answer.problem);
   }
 
-  /** What was not accepted is no job. @param {Entry} entry @param {Problem} problem */
+  /** What was not accepted is no job; what is not found was one. @param {Entry} entry @param {Problem} problem */
   #refuse(entry, problem) {
     if (entry.state.status === 'sending') this.#remove(entry);
+    else if (problem.code === 'not_found') return this.#update(entry, { ...entry.state, status: 'gone' });
     else entry.card.allowButtons();
     // A cancel that came after the end: the end is on its way.
     if (problem.code !== 'job_final') this.#options.onProblem(problem);

@@ -36,6 +36,8 @@ const modelBody = z.strictObject({
  * - `PUT faults` adds one (`Fault` in faults.ts), `DELETE faults` removes all
  * - `PUT models/{modelId}` sets some of `ModelOverrides` and keeps the rest, `DELETE models/{modelId}` resets all; a
  *   quota that changes begins anew, with nothing used
+ *
+ * An agent is the model `agent:<agentId>` here, a knowledge base the model `kb:<knowledgeBaseId>`.
  */
 export async function control(state: EmulatorState, exchange: Exchange): Promise<void> {
   const path = exchange.path.slice(CONTROL_PREFIX.length);

@@ -40,7 +40,9 @@ export type RunningEmulator = {
 const DEFAULT_PORT = 4568;
 const DEFAULT_ASYNC_MS = 3_000;
 
-/** Starts an emulator of Bedrock runtime. Rejects with the system's error where the port cannot be had (`EADDRINUSE`). */
+/**
+ * Starts an emulator of Bedrock runtime and of Bedrock agents' runtime, on one port. Rejects with the system's error where the port cannot be had (`EADDRINUSE`).
+ */
 export async function startEmulator(options: EmulatorOptions = {}): Promise<RunningEmulator> {
   const output = options.s3Endpoint === undefined ? undefined : createS3Output(options.s3Endpoint);
   const state: EmulatorState = {

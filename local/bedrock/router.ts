@@ -1,3 +1,4 @@
+import { routeAgents } from './agents/route-agents.ts';
 import { getAsyncInvoke, listInvokes } from './async-invoke/read-async-invokes.ts';
 import { startAsyncInvoke } from './async-invoke/start-async-invoke.ts';
 import { CONTROL_PREFIX, control } from './control.ts';
@@ -42,9 +43,14 @@ async function dispatch(state: EmulatorState, exchange: Exchange): Promise<void>
   const model = /^\/model\/(?<id>.+)\/(?<operation>[a-z-]+)$/.exec(path)?.groups;
   const operation = method === 'POST' && MODEL_OPERATIONS.get(model?.operation ?? '');
   if (operation) return operation(state, exchange, decodeSegment(model?.id ?? ''));
+  const agentAnswer = routeAgents(state, exchange);
+  if (agentAnswer) return agentAnswer;
   if (path === '/async-invoke' && method === 'POST') return startAsyncInvoke(state, exchange);
   if (path === '/async-invoke' && method === 'GET') return listInvokes(state, exchange);
   const arn = /^\/async-invoke\/(.+)$/.exec(path)?.[1];
   if (arn !== undefined && method === 'GET') return getAsyncInvoke(state, exchange, decodeSegment(arn));
-  throw new BedrockError('UnknownOperationException', `${method} ${path} is no operation of Bedrock runtime.`);
+  throw new BedrockError(
+    'UnknownOperationException',
+    `${method} ${path} is no operation of Bedrock runtime, nor of its agents.`,
+  );
 }

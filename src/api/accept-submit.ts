@@ -8,6 +8,7 @@ import type { ApiDeps } from './api-deps.ts';
 import type { LaneBacklogs } from './lane-backlog.ts';
 import { invalid, type Problem } from './problem.ts';
 import { checkSubmit } from './submit-checks.ts';
+import { webhookSecretErrors } from './webhook-checks.ts';
 
 /** A full backlog does not drain within seconds: earlier tries would only be refused again. */
 const retryAfterFullSeconds = 30;
@@ -34,9 +35,15 @@ export async function acceptSubmit(
   submit: { tenant: string; request: JobRequest; idempotencyKey: string | undefined; jobId?: string; watcher?: string },
 ): Promise<AcceptedJob | { problem: Problem }> {
   const { state, backlogs, metrics } = deps;
-  const checked = checkSubmit({ ...deps, bucket: state.objects.bucket }, submit.tenant, submit.request);
+  const checked = checkSubmit(
+    { ...deps, bucket: state.objects.bucket, localMode: deps.config.localMode },
+    submit.tenant,
+    submit.request,
+  );
   if (checked.kind === 'refused') return { problem: invalid(checked.errors) };
   const { lane } = checked;
+  const unsigned = await webhookSecretErrors(state, submit.tenant, submit.request.webhook);
+  if (unsigned.length > 0) return { problem: invalid(unsigned) };
   if (await backlogs.isFull(lane))
     return {
       problem: {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { fanoutRequestSchema } from '../core/fanout-request.ts';
 import { jobKinds, jobStatuses } from '../core/job.ts';
 import { idempotencyKeySchema, jobRequestSchema } from '../core/job-request.ts';
 import { jobViewSchema } from '../state/job-view.ts';
@@ -12,6 +13,19 @@ export const jobRequestBody = jobRequestSchema.meta({
       input: { messages: [{ role: 'user', content: [{ text: 'Why is the sky blue?' }] }] },
       priority: 'high',
       metadata: { customer: '4711' },
+    },
+  ],
+});
+
+export const fanoutBody = fanoutRequestSchema.meta({
+  examples: [
+    {
+      input: { messages: [{ role: 'user', content: [{ text: 'Why is the sky blue?' }] }] },
+      branches: [
+        { name: 'nova', model: 'amazon.nova-lite-v1:0' },
+        { name: 'sonnet', model: 'us.anthropic.claude-sonnet-4-5-20250929-v1:0' },
+      ],
+      join: { policy: 'quorum', count: 1 },
     },
   ],
 });
@@ -39,6 +53,12 @@ export const listQuery = z.strictObject({
   status: z.enum(jobStatuses).optional(),
   lane: z.string().min(1).max(40).optional(),
   kind: z.enum(jobKinds).optional(),
+  parent: z
+    .string()
+    .min(1)
+    .max(64)
+    .optional()
+    .describe('The branches of this fan-out, instead of the jobs that stand alone'),
   limit: z.coerce.number().int().min(1).max(100).default(20),
   cursor: z.string().min(1).max(500).optional().describe('nextCursor of the page before'),
 });

@@ -46,9 +46,13 @@ function bearerToken(request: FastifyRequest): string | undefined {
   return /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1] ?? subprotocolToken(request);
 }
 
+/** Where API Gateway passes a handshake on. */
+export const gatewayConnect = '/v1/gateway/connect';
+
 /** A browser can set no header at a WebSocket's handshake: it names its key as a subprotocol, `bearer.<key>`. */
 function subprotocolToken(request: FastifyRequest): string | undefined {
-  const isHandshake = request.headers.upgrade?.toLowerCase() === 'websocket';
+  const isHandshake =
+    request.headers.upgrade?.toLowerCase() === 'websocket' || request.routeOptions.url === gatewayConnect;
   return isHandshake
     ? /(?:^|,)\s*bearer\.([^\s,]+)/.exec(request.headers['sec-websocket-protocol'] ?? '')?.[1]
     : undefined;

@@ -21,8 +21,9 @@ import { serveDocs } from './openapi.ts';
 import { collectRoutes } from './other-methods.ts';
 import { logRequests, requestId } from './request-log.ts';
 import { createSubmitRate } from './submit-rate.ts';
-import { serveSubmit } from './submit-route.ts';
+import { serveFanouts, serveSubmit } from './submit-route.ts';
 import { servePage } from './web-page.ts';
+import { serveWebhookSecrets } from './webhook-secret-routes.ts';
 
 const bodyLimitBytes = 1024 * 1024;
 /** For a whole request to come in: 1 MiB over a bad line. Node's default of 5 minutes lets slow senders hold sockets. */
@@ -73,11 +74,13 @@ export async function createHttpServer(deps: ApiDeps): Promise<Api> {
   };
   await serveWebSocket(app, live);
   serveSubmit(app, live);
+  serveFanouts(app, live);
   serveEvents(app, live);
   serveGateway(app, live);
   serveJobReads(app, { ...deps, authenticate });
   serveJobActions(app, { ...deps, authenticate, submitRate });
   serveLanes(app, { ...deps, authenticate });
+  serveWebhookSecrets(app, { ...deps, authenticate });
   refuseOtherMethods();
   return app;
 }

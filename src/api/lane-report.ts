@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { laneQueueName } from '../aws/resource-names.ts';
-import { operations } from '../core/job.ts';
+import { laneOperations } from '../core/job.ts';
 import { type Lane, type Lanes, type QueueClass, queueClasses } from '../core/lanes.ts';
 import { type LanePauseState, pausedLanes } from '../state/lane-pause.ts';
 import type { StateDeps } from '../state/state-deps.ts';
@@ -10,7 +10,7 @@ export const laneBody = z
   .object({
     lane: z.string(),
     models: z.array(z.string()),
-    operations: z.array(z.enum(operations)),
+    operations: z.array(z.enum(laneOperations)),
     quota: z.object({ requestsPerMinute: z.number(), tokensPerMinute: z.number() }),
     used: z
       .object({ requests: z.number(), tokens: z.number() })

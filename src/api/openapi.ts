@@ -20,6 +20,7 @@ export async function serveDocs(app: Api): Promise<void> {
       tags: [
         { name: 'jobs', description: 'One request for inference, with one result' },
         { name: 'lanes', description: 'Models that share one quota, and their queues' },
+        { name: 'webhooks', description: 'How the end of a job is told to a URL' },
       ],
       components: {
         securitySchemes: {

@@ -17,6 +17,7 @@ const problems = {
   job_final: { status: 409, title: 'The job is final' },
   job_unfinished: { status: 409, title: 'The job is not final yet' },
   job_not_retryable: { status: 409, title: 'The job cannot be retried' },
+  too_many_secrets: { status: 409, title: 'The tenant has as many webhook secrets as it may' },
   payload_too_large: { status: 413, title: 'The body is too large' },
   unsupported_media_type: { status: 415, title: 'The body must be application/json' },
   validation_failed: { status: 422, title: 'The request has wrong values' },

@@ -26,9 +26,9 @@ const limits = limitsFileSchema.parse({
 });
 const hello = { messages: [{ role: 'user', content: [{ text: 'hi' }] }] };
 
-function check(request: object, tenant = 't1') {
+function check(request: object, tenant = 't1', localMode = false) {
   const parsed = jobRequestSchema.parse({ model: 'chat', input: hello, ...request });
-  const checked = checkSubmit({ lanes, limits, bucket: 'bucket' }, tenant, parsed);
+  const checked = checkSubmit({ lanes, limits, bucket: 'bucket', localMode }, tenant, parsed);
   return checked.kind === 'accepted' ? checked.lane.name : checked.errors.map(({ path }) => path);
 }
 
@@ -39,7 +39,7 @@ test('a good request finds the lane of its model', () => {
 
 test('an unknown model is named with those that there are', () => {
   const request = jobRequestSchema.parse({ model: 'gpt', input: hello });
-  expect(checkSubmit({ lanes, limits, bucket: 'bucket' }, 't1', request)).toEqual({
+  expect(checkSubmit({ lanes, limits, bucket: 'bucket', localMode: false }, 't1', request)).toEqual({
     kind: 'refused',
     errors: [{ path: 'model', message: 'unknown model; the lanes serve chat, embed' }],
   });
@@ -68,4 +68,16 @@ test("S3 is reached under the tenant's own prefix and its allow-list only", () =
   expect(check(image('s3://shared/prompts/a.txt'), 't2')).toEqual(['input.deep[0].uri']);
   expect(check(image('s3://bucket/t1x/cat.png'))).toEqual(['input.deep[0].uri']);
   expect(check(image('s3://bucket/t1/../t2/cat.png'))).toEqual(['input.deep[0].uri']);
+});
+
+test('a webhook goes to https, to plain http in local mode only, and never to a metadata service', () => {
+  const webhook = (url: string, localMode = false) => check({ webhook: { url } }, 't1', localMode);
+  expect(webhook('https://example.com/hook?key=1')).toBe('chat');
+  expect(webhook('http://example.com/hook')).toEqual(['webhook.url']);
+  expect(webhook('http://localhost:8080/hook', true)).toBe('chat');
+  expect(webhook('https://localhost:8080/hook')).toEqual(['webhook.url']);
+  for (const localMode of [true, false]) {
+    expect(webhook('https://169.254.169.254/latest', localMode)).toEqual(['webhook.url']);
+    expect(webhook('/hook', localMode)).toEqual(['webhook.url']);
+  }
 });

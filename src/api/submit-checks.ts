@@ -4,19 +4,27 @@ import type { Lane, Lanes } from '../core/lanes.ts';
 import { type Limits, limitsOf } from '../core/limits.ts';
 import { refusedUris } from '../core/s3-uris.ts';
 import type { FieldError } from './problem.ts';
+import { webhookUrlErrors } from './webhook-checks.ts';
 
 export type Checked = { kind: 'accepted'; lane: Lane } | { kind: 'refused'; errors: FieldError[] };
 
-/** What is known of a request beside its schema: models and what they can do, Bedrock's shapes, places in S3. Pure. */
+/**
+ * What is known of a request beside its schema: models and what they can do, Bedrock's shapes, places in S3, and
+ * where a webhook may go. Pure.
+ */
 export function checkSubmit(
-  deps: { lanes: Lanes; limits: Limits; bucket: string },
+  deps: { lanes: Lanes; limits: Limits; bucket: string; localMode: boolean },
   tenant: string,
   request: JobRequest,
 ): Checked {
   const lane = deps.lanes.byModel(request.model);
   if (lane === undefined)
     return { kind: 'refused', errors: [{ path: 'model', message: `unknown model; ${knownModels(deps.lanes)}` }] };
-  const errors = [...operationErrors(lane, request), ...inputErrors(deps, tenant, request)];
+  const errors = [
+    ...operationErrors(lane, request),
+    ...inputErrors(deps, tenant, request),
+    ...webhookUrlErrors(request.webhook, deps.localMode),
+  ];
   return errors.length === 0 ? { kind: 'accepted', lane } : { kind: 'refused', errors };
 }
 

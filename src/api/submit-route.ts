@@ -1,15 +1,12 @@
-import type { FastifyRequest } from 'fastify';
-import { isFinal } from '../core/job.ts';
-import { jobView } from '../state/job-view.ts';
+import { newFanoutId } from '../state/submit-fanout.ts';
 import { newJobId } from '../state/submit-job.ts';
-import { type AcceptedJob, acceptSubmit, type SubmitDeps } from './accept-submit.ts';
+import { acceptFanout } from './accept-fanout.ts';
+import { acceptSubmit, type SubmitDeps } from './accept-submit.ts';
 import type { Api } from './api-deps.ts';
-import { jobBody, jobRequestBody, submitHeaders } from './api-schemas.ts';
+import { fanoutBody, jobBody, jobRequestBody, submitHeaders } from './api-schemas.ts';
 import { type Authenticate, tenantOf } from './authenticate.ts';
-import { waitSecondsOf } from './live/prefer.ts';
-import { waitForJob } from './live/wait-for-job.ts';
-import { sendProblem } from './problem.ts';
 import { needsKey, problemResponses } from './route-docs.ts';
+import { submitAndWait } from './submit-and-wait.ts';
 import type { SubmitRate } from './submit-rate.ts';
 
 type SubmitRouteDeps = SubmitDeps & { authenticate: Authenticate; submitRate: SubmitRate };
@@ -46,39 +43,49 @@ export function serveSubmit(app: Api, deps: SubmitRouteDeps): void {
     handler: async (request, reply) => {
       const tenant = tenantOf(request);
       const idempotencyKey = request.headers['idempotency-key'];
-      const waitSeconds = waitSecondsOf(request.headers.prefer);
       const jobId = newJobId(tenant, idempotencyKey);
-      // Before the job exists: its end may be told of before the answer of the last write is here.
-      const release = waitSeconds === undefined ? () => undefined : deps.hub.expect(jobId);
-      const watcher = waitSeconds === undefined ? {} : { watcher: deps.hub.address };
-      try {
-        const accepted = await acceptSubmit(deps, { tenant, request: request.body, idempotencyKey, jobId, ...watcher });
-        if ('problem' in accepted) return sendProblem(reply, accepted.problem);
-        reply.header('location', `/v1/jobs/${jobId}`);
-        if (waitSeconds === undefined) return reply.code(202).send(jobView(accepted.job, accepted.parts));
-        reply.header('preference-applied', `wait=${waitSeconds}`);
-        const finished = await waitForEnd(deps, tenant, accepted, waitSeconds, request);
-        return reply.code(finished === undefined ? 202 : 200).send(finished ?? jobView(accepted.job, accepted.parts));
-      } finally {
-        release();
-      }
+      const accept = (watcher: { watcher?: string }) =>
+        acceptSubmit(deps, { tenant, request: request.body, idempotencyKey, jobId, ...watcher });
+      return (await submitAndWait(deps, request, reply, { tenant, jobId, accept })) as never;
     },
   });
 }
 
-/** The finished job as a read would give it; undefined if it did not finish in time. */
-async function waitForEnd(
-  deps: SubmitRouteDeps,
-  tenant: string,
-  accepted: AcceptedJob,
-  seconds: number,
-  request: FastifyRequest,
-) {
-  if (isFinal(accepted.job.status)) return jobView(accepted.job, accepted.parts);
-  const gone = new AbortController();
-  request.raw.once('close', () => gone.abort());
-  const signal = AbortSignal.any([gone.signal, deps.hub.stopping]);
-  const { job, isNew } = accepted;
-  const frame = await waitForJob(deps.hub, { tenant, job, isWatched: isNew, forMs: seconds * 1000, signal });
-  return frame === undefined ? undefined : await deps.hub.wholeJob(tenant, frame);
+/** `POST /v1/fanouts`: 202 with the parent job; the rest as for a job. */
+export function serveFanouts(app: Api, deps: SubmitRouteDeps): void {
+  app.route({
+    method: 'POST',
+    url: '/v1/fanouts',
+    onRequest: [deps.authenticate('submit'), deps.submitRate.hook],
+    schema: {
+      operationId: 'submitFanout',
+      summary: 'Ask many at once',
+      description:
+        'One request to several models, agents, knowledge bases and data sources in parallel, and their answers joined. With ' +
+        '`branches` as said, without by the rules. Answers with the parent job; `Prefer: wait=N` waits for the join. Needs the scope `submit`.',
+      tags: ['jobs'],
+      security: needsKey(),
+      headers: submitHeaders,
+      body: fanoutBody,
+      response: {
+        200: jobBody,
+        202: jobBody,
+        ...problemResponses(
+          'malformed_json',
+          'idempotency_conflict',
+          'payload_too_large',
+          'unsupported_media_type',
+          'validation_failed',
+        ),
+      },
+    },
+    handler: async (request, reply) => {
+      const tenant = tenantOf(request);
+      const idempotencyKey = request.headers['idempotency-key'];
+      const jobId = newFanoutId(tenant, idempotencyKey);
+      const accept = (watcher: { watcher?: string }) =>
+        acceptFanout(deps, { tenant, request: request.body, idempotencyKey, jobId, ...watcher });
+      return (await submitAndWait(deps, request, reply, { tenant, jobId, accept })) as never;
+    },
+  });
 }

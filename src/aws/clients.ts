@@ -1,5 +1,7 @@
+import { BedrockAgentRuntimeClient } from '@aws-sdk/client-bedrock-agent-runtime';
 import { BedrockRuntimeClient } from '@aws-sdk/client-bedrock-runtime';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import { S3Client } from '@aws-sdk/client-s3';
 import { SNSClient } from '@aws-sdk/client-sns';
 import { SQSClient } from '@aws-sdk/client-sqs';
@@ -19,10 +21,13 @@ export interface AwsClients {
   /** For long polls only: they outlast the patience of every other request. */
   sqsReceive: SQSClient;
   sns: SNSClient;
+  events: EventBridgeClient;
   s3: S3Client;
   /** Signs URLs for the address that clients reach. */
   s3Public: S3Client;
   bedrock: BedrockRuntimeClient;
+  /** Agents and knowledge bases. */
+  agents: BedrockAgentRuntimeClient;
   destroy(): void;
 }
 
@@ -46,22 +51,27 @@ export function createAwsClients(config: Pick<Config, 'publicS3Url'>, metrics: M
   const base = new DynamoDBClient({ requestHandler: handler(requestTimeoutMs, 200) });
   const dynamodb = DynamoDBDocumentClient.from(base, { marshallOptions: { removeUndefinedValues: true } });
   const sns = new SNSClient({ requestHandler: handler(requestTimeoutMs) });
+  const events = new EventBridgeClient({ requestHandler: handler(requestTimeoutMs) });
   const s3 = new S3Client({ forcePathStyle: true, requestHandler: handler(objectTimeoutMs) });
   const s3Public =
     config.publicS3Url === undefined ? s3 : new S3Client({ forcePathStyle: true, endpoint: config.publicS3Url });
   // The queue retries, so that a retry is paced, fenced and counted like every call.
   const bedrock = new BedrockRuntimeClient({ maxAttempts: 1 });
-  for (const client of [base, sqs, sqsReceive, sns, s3, bedrock]) countRequests(client as CountedClient, metrics);
+  const agents = new BedrockAgentRuntimeClient({ maxAttempts: 1 });
+  for (const client of [base, sqs, sqsReceive, sns, events, s3, bedrock, agents])
+    countRequests(client as CountedClient, metrics);
   return {
     dynamodb,
     sqs,
     sqsReceive,
     sns,
+    events,
     s3,
     s3Public,
     bedrock,
+    agents,
     destroy: () => {
-      for (const client of [base, sqs, sqsReceive, sns, s3, s3Public, bedrock]) client.destroy();
+      for (const client of [base, sqs, sqsReceive, sns, events, s3, s3Public, bedrock, agents]) client.destroy();
     },
   };
 }

@@ -5,19 +5,17 @@ import {
   UpdateTimeToLiveCommand,
 } from '@aws-sdk/client-dynamodb';
 import { CreateBucketCommand, HeadBucketCommand, PutBucketLifecycleConfigurationCommand } from '@aws-sdk/client-s3';
-import { CreateQueueCommand, GetQueueAttributesCommand, SetQueueAttributesCommand } from '@aws-sdk/client-sqs';
+import { fanoutQueue } from '../core/fanout-message.ts';
+import { eventsQueue } from '../core/job-event.ts';
 import type { Lanes } from '../core/lanes.ts';
 import type { Config } from '../runtime/config.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { awsCall } from './aws-error.ts';
 import type { AwsClients } from './clients.ts';
-import { allLaneQueues, deadLetterQueueName, jobsByTime, type TableName, tableName } from './resource-names.ts';
+import { ensureQueue, type ProvisionedQueue } from './provision-queues.ts';
+import { provisionRouting } from './provision-routing.ts';
+import { allLaneQueues, jobsByTime, type TableName, tableName } from './resource-names.ts';
 
-/** Days that a queue keeps a message: more than the ten days that a job may wait for its start. SQS allows 14. */
-const queueRetentionSeconds = 13 * 24 * 3600;
-const deadLetterRetentionSeconds = 14 * 24 * 3600;
-/** A back-stop for messages that nobody can read. Throttles and drains raise the count too, so a low one would lose jobs. */
-const maxReceiveCount = 100;
 /** Longest wait for a table to become active. */
 const tableWaitMs = 60_000;
 
@@ -35,13 +33,20 @@ export async function provision(deps: {
   const { clients, config, lanes, logger } = deps;
   for (const table of ['jobs', 'control'] as const) await ensureTable(clients, config.prefix, table);
   logger.info('tables are there');
-  const queues = allLaneQueues(config.prefix, lanes.all);
+  const names = [
+    ...allLaneQueues(config.prefix, lanes.all),
+    ...[fanoutQueue, eventsQueue].map((name) => `${config.prefix}${name}`),
+  ];
+  const queues = new Map<string, ProvisionedQueue>();
   // A few at a time: SQS throttles control-plane calls of one account.
-  for (let at = 0; at < queues.length; at += 8)
-    await Promise.all(
-      queues.slice(at, at + 8).map((queue) => ensureQueue(clients, queue, config.times.visibilityMs / 1000)),
-    );
-  logger.info({ queues: queues.length }, 'queues are there');
+  for (let at = 0; at < names.length; at += 8)
+    for (const queue of await Promise.all(
+      names.slice(at, at + 8).map((name) => ensureQueue(clients, name, config.times.visibilityMs / 1000)),
+    ))
+      queues.set(queue.name, queue);
+  logger.info({ queues: queues.size }, 'queues are there');
+  await provisionRouting({ clients, config, lanes, queues });
+  logger.info({ bus: config.fanoutBus }, 'topics, subscriptions and rules are there');
   await ensureBucket(clients, config);
   logger.info({ bucket: config.bucket }, 'bucket is there');
 }
@@ -93,33 +98,6 @@ async function waitForTable(clients: AwsClients, TableName: string): Promise<voi
     if (Date.now() > giveUpAt) throw new Error(`the table ${TableName} is ${Table?.TableStatus}, not ACTIVE`);
     await new Promise((resolve) => setTimeout(resolve, 250));
   }
-}
-
-async function ensureQueue(clients: AwsClients, queue: string, visibilitySeconds: number): Promise<void> {
-  const deadLetters = await createQueue(clients, deadLetterQueueName(queue));
-  await setAttributes(clients, deadLetters, { MessageRetentionPeriod: String(deadLetterRetentionSeconds) });
-  const { Attributes } = await awsCall('SQS GetQueueAttributes', () =>
-    clients.sqs.send(new GetQueueAttributesCommand({ QueueUrl: deadLetters, AttributeNames: ['QueueArn'] })),
-  );
-  const url = await createQueue(clients, queue);
-  await setAttributes(clients, url, {
-    MessageRetentionPeriod: String(queueRetentionSeconds),
-    VisibilityTimeout: String(visibilitySeconds),
-    ReceiveMessageWaitTimeSeconds: '20',
-    RedrivePolicy: JSON.stringify({ deadLetterTargetArn: Attributes?.QueueArn, maxReceiveCount }),
-  });
-}
-
-/** Without attributes, so that a queue that exists with others is not an error. */
-async function createQueue(clients: AwsClients, QueueName: string): Promise<string> {
-  const { QueueUrl } = await awsCall('SQS CreateQueue', () => clients.sqs.send(new CreateQueueCommand({ QueueName })));
-  return QueueUrl as string;
-}
-
-async function setAttributes(clients: AwsClients, QueueUrl: string, Attributes: Record<string, string>): Promise<void> {
-  await awsCall('SQS SetQueueAttributes', () =>
-    clients.sqs.send(new SetQueueAttributesCommand({ QueueUrl, Attributes })),
-  );
 }
 
 async function ensureBucket(clients: AwsClients, config: Config): Promise<void> {

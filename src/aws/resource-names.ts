@@ -26,3 +26,8 @@ export function deadLetterQueueName(queue: string): string {
 export function allLaneQueues(prefix: string, lanes: readonly Lane[]): string[] {
   return lanes.flatMap((lane) => queueClasses.map((queueClass) => laneQueueName(prefix, lane.name, queueClass)));
 }
+
+/** The event bus of a deployment, where fan-outs go by EventBridge. */
+export function busName(prefix: string): string {
+  return `${prefix}penstock`;
+}

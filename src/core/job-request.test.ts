@@ -35,19 +35,27 @@ describe('refused, naming the field', () => {
       `metadata.${'k'.repeat(65)}`,
     ],
     ['too many pairs of metadata', { ...least, metadata: pairs(17) }, 'metadata'],
+    ['a webhook without a URL', { ...least, webhook: {} }, 'webhook.url'],
+    ['a long webhook', { ...least, webhook: { url: `https://a/${'x'.repeat(2039)}` } }, 'webhook.url'],
   ])('%s', (_what, request, path) => {
     expect(pathsOf(request)).toEqual([path]);
   });
 
   test('a field that is not served', () => {
-    const issues = jobRequestSchema.safeParse({ ...least, webhook: { url: 'https://example.com' } }).error?.issues;
-    expect(issues).toMatchObject([{ code: 'unrecognized_keys', keys: ['webhook'] }]);
+    const issues = jobRequestSchema.safeParse({ ...least, colour: 'blue' }).error?.issues;
+    expect(issues).toMatchObject([{ code: 'unrecognized_keys', keys: ['colour'] }]);
   });
 });
 
 test('the limits themselves are accepted', () => {
   const metadata = { ...pairs(15), ['k'.repeat(64)]: 'v'.repeat(512) };
-  const request = { ...least, startWithinSeconds: 864_000, timeoutSeconds: 3600, metadata };
+  const request = {
+    ...least,
+    startWithinSeconds: 864_000,
+    timeoutSeconds: 3600,
+    metadata,
+    webhook: { url: `https://a/${'x'.repeat(2038)}` },
+  };
   expect(jobRequestSchema.parse(request)).toMatchObject(request);
 });
 

@@ -13,12 +13,19 @@ export const defaultStartWithinSeconds = 24 * 3600;
 /** Longest attempt: one hour. An SQS message can be held for 12 h at most, and a drain has to end some time. */
 export const maxTimeoutSeconds = 3600;
 
-const metadataSchema = z
+export const metadataSchema = z
   .record(
     z.string().min(1).max(64, 'a metadata key has at most 64 characters'),
     z.string().max(512, 'a metadata value has at most 512 characters'),
   )
   .refine((pairs) => Object.keys(pairs).length <= 16, 'at most 16 pairs of metadata');
+
+/** The form of the URL is checked where the mode is known: https only outside local mode. */
+export const webhookSchema = z
+  .strictObject({
+    url: z.string().min(1).max(2048).describe('Is told of the end by a POST, as Standard Webhooks 1.0.0'),
+  })
+  .describe('Needs a secret of the tenant that it can be signed with: POST /v1/webhook-secrets');
 
 export const jobRequestSchema = z.strictObject({
   model: z.string().min(1).max(256).describe('A model id of one of the lanes (GET /v1/lanes)'),
@@ -43,6 +50,7 @@ export const jobRequestSchema = z.strictObject({
     .optional()
     .describe("Longest time of one attempt; the lane's own by default"),
   metadata: metadataSchema.optional(),
+  webhook: webhookSchema.optional(),
 });
 export type JobRequest = z.infer<typeof jobRequestSchema>;
 

@@ -16,11 +16,16 @@ export function isFinal(status: JobStatus): status is FinalStatus {
 /** The states that `retry` starts from: everything final but success. */
 export const retryableStatuses = ['failed', 'expired', 'cancelled'] as const satisfies readonly FinalStatus[];
 
-export const jobKinds = ['inference'] as const;
+export const jobKinds = ['inference', 'fanout'] as const;
 export type JobKind = (typeof jobKinds)[number];
 
+/** What a caller may ask of a model. */
 export const operations = ['converse', 'invoke', 'async-invoke'] as const;
-export type Operation = (typeof operations)[number];
+/** What a lane can do: models, and the other targets of a fan-out's branches. */
+export const laneOperations = [...operations, 'invoke-agent', 'retrieve', 'http'] as const;
+/** Of any job; `fanout` of a parent. */
+export const jobOperations = [...laneOperations, 'fanout'] as const;
+export type Operation = (typeof jobOperations)[number];
 
 export const priorities = ['high', 'normal', 'low'] as const;
 export type Priority = (typeof priorities)[number];

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { operations, priorities } from './job.ts';
+import { laneOperations, priorities } from './job.ts';
 import { maxTimeoutSeconds } from './job-request.ts';
 
 /** The shape of `config/lanes.json`, and what is derived from it: which lane serves a model, which queues a lane has. */
@@ -12,8 +12,13 @@ const pricesSchema = z.strictObject({
 });
 
 const laneSchema = z.strictObject({
-  models: z.array(z.string().min(1)).min(1).describe('Model or inference profile ids that share one Bedrock quota'),
-  operations: z.array(z.enum(operations)).min(1).describe('What the models of this lane can do'),
+  models: z
+    .array(z.string().min(1))
+    .min(1)
+    .describe(
+      'What shares one quota: model or inference profile ids, `agent:<agentId>/<aliasId>`, `kb:<knowledgeBaseId>`, or prefixes of URLs',
+    ),
+  operations: z.array(z.enum(laneOperations)).min(1).describe('What the models of this lane can do'),
   quota: z.strictObject({
     requestsPerMinute: z.number().positive(),
     tokensPerMinute: z.number().positive().describe('Use a very large number where AWS sets none'),
@@ -64,6 +69,8 @@ export interface Lanes {
   all: readonly Lane[];
   byName(name: string): Lane | undefined;
   byModel(model: string): Lane | undefined;
+  /** The lane of a data source: one of whose models the URL begins with. */
+  byUrl(url: string): Lane | undefined;
 }
 
 /** Makes the look-ups of a checked lanes file. */
@@ -71,7 +78,20 @@ export function toLanes(file: z.infer<typeof lanesFileSchema>): Lanes {
   const all = Object.entries(file.lanes).map(([name, lane]) => ({ ...lane, name }));
   const byName = new Map(all.map((lane) => [lane.name, lane]));
   const byModel = new Map(all.flatMap((lane) => lane.models.map((model) => [model, lane] as const)));
-  return { all, byName: (name) => byName.get(name), byModel: (model) => byModel.get(model) };
+  const sources = all.filter((lane) => lane.operations.includes('http'));
+  return {
+    all,
+    byName: (name) => byName.get(name),
+    byModel: (model) => byModel.get(model),
+    byUrl: (url) => sources.find((lane) => lane.models.some((prefix) => isUnder(url, prefix))),
+  };
+}
+
+/** Compared part by part: as text alone, `https://api.example.com` would allow `https://api.example.com.evil.net`. */
+function isUnder(url: string, prefix: string): boolean {
+  if (!URL.canParse(url) || !URL.canParse(prefix)) return false;
+  const [given, allowed] = [new URL(url), new URL(prefix)];
+  return given.origin === allowed.origin && given.username === '' && given.pathname.startsWith(allowed.pathname);
 }
 
 /** The classes of a lane's queues, in the order of their shares; `batch` takes what the others leave. */

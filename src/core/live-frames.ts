@@ -26,6 +26,12 @@ export const submitFrameSchema = z.strictObject({
   job: z.unknown().describe('As the body of POST /v1/jobs'),
   idempotencyKey: z.string().min(1).max(255).optional(),
 });
+export const fanoutFrameSchema = z.strictObject({
+  type: z.literal('fanout'),
+  ref,
+  fanout: z.unknown().describe('As the body of POST /v1/fanouts'),
+  idempotencyKey: z.string().min(1).max(255).optional(),
+});
 export const subscribeFrameSchema = z.strictObject({
   type: z.literal('subscribe'),
   ref,
@@ -39,6 +45,7 @@ export const pingFrameSchema = z.strictObject({ type: z.literal('ping') });
 /** What a client sends. */
 export const clientFrameSchema = z.discriminatedUnion('type', [
   submitFrameSchema,
+  fanoutFrameSchema,
   subscribeFrameSchema,
   unsubscribeFrameSchema,
   cancelFrameSchema,
@@ -69,11 +76,26 @@ export const finishedFrameSchema = z.object({
   outputOmitted: z.literal(true).optional().describe('The output is too large for a frame: follow job.urls.self'),
 });
 
-/** What is pushed about a job: from a worker to an api, and on to its clients. */
-export const jobFrameSchema = z.discriminatedUnion('type', [statusFrameSchema, deltaFrameSchema, finishedFrameSchema]);
+export const branchFrameSchema = z.object({
+  type: z.literal('branch.finished'),
+  jobId,
+  seq,
+  branch: z.string(),
+  job: z.looseObject({ id: z.string() }).describe('The job of the branch, as GET /v1/jobs/{id} answers'),
+  outputOmitted: z.literal(true).optional(),
+});
+
+/** What is pushed about a job: from a worker or the router to an api, and on to its clients. */
+export const jobFrameSchema = z.discriminatedUnion('type', [
+  statusFrameSchema,
+  deltaFrameSchema,
+  branchFrameSchema,
+  finishedFrameSchema,
+]);
 export type JobFrame = z.infer<typeof jobFrameSchema>;
 export type StatusFrame = z.infer<typeof statusFrameSchema>;
 export type DeltaFrame = z.infer<typeof deltaFrameSchema>;
+export type BranchFrame = z.infer<typeof branchFrameSchema>;
 export type FinishedFrame = z.infer<typeof finishedFrameSchema>;
 
 /** What an api sends to a worker about a job that it holds: somebody watches it, or it was cancelled. */

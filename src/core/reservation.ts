@@ -13,8 +13,9 @@ export interface Bounded {
 
 /** A request with its output bounded. Pure; the request itself is not changed. */
 export function boundOutput(operation: Operation, input: Record<string, unknown>, defaultMaxTokens: number): Bounded {
-  if (operation === 'async-invoke') return { input, maxTokens: 0 };
   if (operation === 'converse') return withMember(input, 'inferenceConfig', ['maxTokens'], defaultMaxTokens);
+  // Only invoke carries a model's own body; agents, data sources and asynchronous invocations reserve requests alone.
+  if (operation !== 'invoke') return { input, maxTokens: 0 };
   if ('anthropic_version' in input) {
     const given = positive(input.max_tokens);
     return given === undefined

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { z } from 'zod';
+import { type FanoutRules, fanoutRulesSchema, toFanoutRules } from '../core/fanout-rules.ts';
 import { type Lanes, lanesFileSchema, toLanes } from '../core/lanes.ts';
 import { type Limits, limitsFileSchema } from '../core/limits.ts';
 import { ConfigError } from './config.ts';
@@ -16,6 +17,11 @@ export function readLanes(configDir: string): Lanes {
 /** Reads `limits.json`. @throws ConfigError as `readLanes` */
 export function readLimits(configDir: string): Limits {
   return readJsonFile(join(configDir, 'limits.json'), limitsFileSchema);
+}
+
+/** Reads `fanout-rules.json`. @throws ConfigError as `readLanes`, for wrong patterns too */
+export function readFanoutRules(configDir: string): FanoutRules {
+  return toFanoutRules(readJsonFile(join(configDir, 'fanout-rules.json'), fanoutRulesSchema));
 }
 
 function readJsonFile<T>(file: string, schema: z.ZodType<T>): T {

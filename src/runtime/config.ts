@@ -68,6 +68,10 @@ const environment = z.object({
     .describe(
       'Secret that the integrations of that WebSocket API send as `x-penstock-gateway-secret`, 32 characters or more',
     ),
+  FANOUT_BUS: z
+    .enum(['sns', 'eventbridge'])
+    .default('sns')
+    .describe('What leads the branches of fan-outs to their lanes: filter policies of SNS, or rules of EventBridge'),
   PENSTOCK_LANES: list.default([]).describe('Lanes that this worker serves, separated by commas; all by default'),
   PENSTOCK_RETENTION_DAYS: seconds(1, 365).default(30).describe('Days that a final job is kept'),
   PENSTOCK_LEASE_SECONDS: seconds(2, 300)
@@ -111,6 +115,7 @@ export interface Config {
     gatewaySecret: string | undefined;
   };
   lanes: string[];
+  fanoutBus: 'sns' | 'eventbridge';
   retentionMs: number;
   times: WorkerTimes;
 }
@@ -178,6 +183,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       gatewaySecret: e.PENSTOCK_GATEWAY_SECRET,
     },
     lanes: e.PENSTOCK_LANES,
+    fanoutBus: e.FANOUT_BUS,
     retentionMs: e.PENSTOCK_RETENTION_DAYS * 24 * 3600 * 1000,
     times,
   };

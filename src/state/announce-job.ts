@@ -1,8 +1,14 @@
 import { isFinal } from '../core/job.ts';
-import { type FinishedFrame, largestFrameBytes, type StatusFrame, seqOf } from '../core/live-frames.ts';
+import {
+  type BranchFrame,
+  type FinishedFrame,
+  largestFrameBytes,
+  type StatusFrame,
+  seqOf,
+} from '../core/live-frames.ts';
 import { type JobItem, watchersOf } from './job-item.ts';
 import type { JobParts } from './job-parts.ts';
-import { jobView } from './job-view.ts';
+import { type JobView, jobView } from './job-view.ts';
 import type { StateDeps } from './state-deps.ts';
 
 /**
@@ -13,12 +19,37 @@ export function stateFrame(job: JobItem, parts: JobParts = {}): StatusFrame | Fi
   const jobId = job.pk;
   const seq = seqOf(job.rev, 0);
   if (!isFinal(job.status)) return { type: 'job.status', jobId, seq, status: job.status, attempt: job.fence };
-  const view = { ...jobView(job, parts) };
-  const frame: FinishedFrame = { type: 'job.finished', jobId, seq, job: view };
+  return {
+    type: 'job.finished',
+    jobId,
+    seq,
+    ...fitted(job, parts, (view) => ({ type: 'job.finished', jobId, seq, job: view })),
+  };
+}
+
+/** What there is to tell of a branch that ended, to those who watch its fan-out. */
+export function branchFrame(
+  parentId: string,
+  seq: number,
+  branch: string,
+  child: JobItem,
+  parts: JobParts,
+): BranchFrame {
+  const head = { type: 'branch.finished', jobId: parentId, seq, branch } as const;
+  return { ...head, ...fitted(child, parts, (view) => ({ ...head, job: view })) };
+}
+
+/** The view of a job that fits into a frame: without its output, if that is too large for one. */
+function fitted(
+  job: JobItem,
+  parts: JobParts,
+  frameOf: (view: JobView) => object,
+): { job: JobView; outputOmitted?: true } {
+  const view = jobView(job, parts);
   const isLarge = parts.output !== undefined && 'text' in parts.output && parts.output.text.length > largestFrameBytes;
-  if (!isLarge && Buffer.byteLength(JSON.stringify(frame)) <= largestFrameBytes) return frame;
+  if (!isLarge && Buffer.byteLength(JSON.stringify(frameOf(view))) <= largestFrameBytes) return { job: view };
   const { output: _, ...without } = view;
-  return { ...frame, job: without, outputOmitted: true };
+  return { job: without, outputOmitted: true };
 }
 
 /**

@@ -2,8 +2,10 @@ import { AwsError } from '../aws/aws-error.ts';
 import type { Condition } from '../aws/tables.ts';
 import { isFinal } from '../core/job.ts';
 import { announceEnd } from './announce-end.ts';
+import { enqueueFanout } from './enqueue-job.ts';
 import { finalTimes } from './final-times.ts';
 import { type JobItem, jobKey } from './job-item.ts';
+import { publishEnd } from './publish-end.ts';
 import { readOwnJob } from './read-job.ts';
 import type { StateDeps } from './state-deps.ts';
 import { tellWorkerOfCancel } from './worker-lease.ts';
@@ -44,7 +46,13 @@ export async function cancelJob(deps: StateDeps, tenant: string, jobId: string):
     });
     if (after === undefined) continue;
     if (job.status === 'running' && job.worker !== undefined) await tellWorkerOfCancel(deps, job.worker, jobId);
-    return { kind: 'cancelled', job: await announceEnd(deps, after as unknown as JobItem) };
+    const cancelled = await announceEnd(deps, after as unknown as JobItem);
+    // Told twice is harmless, and not told is found: by the job's own message, or by the next event of a branch.
+    await Promise.allSettled([
+      publishEnd(deps, cancelled),
+      ...(job.kind === 'fanout' ? [enqueueFanout(deps, cancelled, 'tidy')] : []),
+    ]);
+    return { kind: 'cancelled', job: cancelled };
   }
   throw new AwsError('unavailable', 'cancel job', `${jobId} changed ${tries} times meanwhile`);
 }

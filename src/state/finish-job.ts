@@ -3,6 +3,7 @@ import { isFinal, type JobError, type Usage } from '../core/job.ts';
 import { announceJob } from './announce-job.ts';
 import { finalTimes } from './final-times.ts';
 import { asJob, type JobItem, jobKey, jobObjects, outputSk } from './job-item.ts';
+import type { JobParts } from './job-parts.ts';
 import { storeValue } from './large-values.ts';
 import type { StateDeps } from './state-deps.ts';
 
@@ -26,11 +27,17 @@ interface Consumption {
   attempts?: number;
   /** For whoever is told of the end; not written. */
   metadata?: Record<string, string>;
+  /** Of a fan-out; likewise. */
+  branches?: NonNullable<JobParts['branches']>;
 }
 
 export type Ending =
   | ({ status: 'succeeded' /** JSON text */; output: string } & Consumption)
-  | ({ status: 'failed'; error: JobError } & Consumption);
+  | ({
+      status: 'failed';
+      error: JobError /** What there is all the same, as JSON text */;
+      output?: string;
+    } & Consumption);
 
 export type Finished =
   | { kind: 'finished'; job: JobItem }
@@ -42,7 +49,7 @@ export type Finished =
  * Throws AwsError: then nothing is decided, and it can be run again.
  */
 export async function finishJob(deps: StateDeps, job: JobItem, ending: Ending): Promise<Finished> {
-  const output = ending.status === 'succeeded' ? await putOutput(deps, job, ending.output) : undefined;
+  const output = ending.output === undefined ? undefined : await putOutput(deps, job, ending.output);
   const now = deps.now();
   const after = await deps.tables.update('jobs', jobKey(job.pk), {
     set: {
@@ -69,7 +76,8 @@ export async function finishJob(deps: StateDeps, job: JobItem, ending: Ending): 
 function finished(deps: StateDeps, job: JobItem, ending: Ending): Finished {
   announceJob(deps, job, {
     ...(ending.metadata !== undefined && { metadata: ending.metadata }),
-    ...(ending.status === 'succeeded' && { output: { text: ending.output } }),
+    ...(ending.output !== undefined && { output: { text: ending.output } }),
+    ...(ending.branches !== undefined && { branches: ending.branches }),
   });
   return { kind: 'finished', job };
 }

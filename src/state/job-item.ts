@@ -10,8 +10,9 @@ import { maxWaitInWorkerMs } from '../core/outcome.ts';
  * | --- | --- | --- |
  * | `job` | state only, under 1 KB, so that each change costs one write unit | by each state change, one conditional write |
  * | `input#<hash>` | the operation's input, or the S3 key of a large one | once, at submit |
- * | `meta` | metadata | once, at submit, if there is any |
+ * | `meta` | metadata and webhook | once, at submit, if either is given |
  * | `output#<fence>` | the answer, or the S3 key of a large one | before the finish that names it |
+ * | `webhook#<generation>` | how far the webhook's delivery has come | by each attempt at it |
  *
  * `rev` rises with every change, `generation` with every retry, `fence` with every claim and cancel. Whatever is written
  * before a deciding write carries the fence in its name, and readers follow only the name in `job`: a worker that was
@@ -56,7 +57,15 @@ export interface JobItem {
   requestHash: string;
   /** The sk of the input. */
   input: string;
+  /** Of a fan-out's branch: whose it is, and where the shared input is, over which its own is laid. */
+  parent?: { id: string; generation: number; index: number; name: string; input: string };
+  /** Of a fan-out: branches that ended, `<index>:<generation>`, and when it ends with what there is. */
+  done?: Set<string>;
+  failed?: Set<string>;
+  deadlineAt?: number;
   hasMeta?: boolean;
+  /** Somebody is to be told of the end by a webhook. */
+  hasWebhook?: boolean;
   /** The sk of the output. */
   output?: string;
   usage?: Usage;

@@ -1,3 +1,4 @@
+import { AwsError } from '../aws/aws-error.ts';
 import type { Item } from '../aws/tables.ts';
 import type { StateDeps } from './state-deps.ts';
 
@@ -22,7 +23,13 @@ export async function storeValue(deps: Pick<StateDeps, 'objects'>, s3Key: string
 export async function loadValue(deps: Pick<StateDeps, 'objects'>, item: Item | undefined): Promise<string | undefined> {
   if (item === undefined) return undefined;
   if (typeof item.body === 'string') return item.body;
-  return typeof item.s3Key === 'string' ? await deps.objects.getText(item.s3Key) : undefined;
+  if (typeof item.s3Key !== 'string') return undefined;
+  try {
+    return await deps.objects.getText(item.s3Key);
+  } catch (error) {
+    if (error instanceof AwsError && error.code === 'not_found') return undefined;
+    throw error;
+  }
 }
 
 /** Size in bytes and key of a value that lies in S3; undefined for one in its item. */

@@ -7,6 +7,8 @@ export interface JobFilter {
   status?: JobStatus | undefined;
   lane?: string | undefined;
   kind?: string | undefined;
+  /** A fan-out: its branches are listed, instead of what stands alone. */
+  parent?: string | undefined;
 }
 
 export interface JobPage {
@@ -20,7 +22,7 @@ export class BadCursor extends Error {
 }
 
 /**
- * A page of a tenant's jobs, newest first. The index holds keys only, so filters are applied to what was read: a
+ * A page of a tenant's jobs, newest first: those that stand alone, or the branches of one of its fan-outs. The index holds keys only, so filters are applied to what was read: a
  * filtered page may be short, or empty, and still have a cursor.
  * @throws BadCursor; AwsError
  */
@@ -31,8 +33,9 @@ export async function listJobs(
   limit: number,
   cursor: string | undefined,
 ): Promise<JobPage> {
-  const start = cursor === undefined ? undefined : readCursor(tenant, cursor);
-  const page = await deps.tables.listByTime(tenant, limit, start);
+  const listKey = filter.parent === undefined ? tenant : `${tenant}#${filter.parent}`;
+  const start = cursor === undefined ? undefined : readCursor(listKey, cursor);
+  const page = await deps.tables.listByTime(listKey, limit, start);
   const items = await deps.tables.getMany(
     'jobs',
     page.items.map((item) => jobKey(String(item.pk))),
@@ -74,12 +77,12 @@ function writeCursor(lastKey: Record<string, unknown>): string {
 /** What `writeCursor` wrote: DynamoDB refuses keys of other forms, which would look like an outage. */
 const listSortPattern = /^[\dTZ:.-]{24}#(job_[0-9a-f]{32})$/;
 
-function readCursor(tenant: string, cursor: string): Record<string, unknown> {
+function readCursor(listKey: string, cursor: string): Record<string, unknown> {
   try {
     const value: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString());
     if (Array.isArray(value) && value.length === 2) {
       const [jobId, listSort] = value.map(String) as [string, string];
-      if (listSortPattern.exec(listSort)?.[1] === jobId) return { ...jobKey(jobId), listKey: tenant, listSort };
+      if (listSortPattern.exec(listSort)?.[1] === jobId) return { ...jobKey(jobId), listKey, listSort };
     }
   } catch {
     // Not JSON: the same answer as for JSON of another shape.

@@ -3,6 +3,8 @@ import type { Connections } from '../aws/connections.ts';
 import { createObjects } from '../aws/objects.ts';
 import { createQueues } from '../aws/queues.ts';
 import { createTables } from '../aws/tables.ts';
+import { topicArns } from '../aws/topic-arns.ts';
+import { createTopics } from '../aws/topics.ts';
 import type { Config } from '../runtime/config.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import type { StateDeps } from './state-deps.ts';
@@ -21,6 +23,7 @@ export function openState(
     tables: createTables(clients.dynamodb, config.prefix),
     objects: createObjects(clients.s3, clients.s3Public, config.bucket),
     queues: createQueues(clients.sqs),
+    topics: createTopics(clients.sns, topicArns(clients.sns, config.prefix)),
     connections,
     prefix: config.prefix,
     retentionMs: config.retentionMs,

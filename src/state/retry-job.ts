@@ -70,6 +70,8 @@ function newGeneration(deps: StateDeps, job: JobItem) {
       'timings',
       'error',
       'ttl',
+      'failed',
+      'deadlineAt',
     ],
     condition: unchanged(job),
   };

@@ -6,7 +6,8 @@ import type { Lane } from '../core/lanes.ts';
 import { hashOf } from '../core/request-hash.ts';
 import { enqueueJob } from './enqueue-job.ts';
 import { expireIfOverdue } from './expire-job.ts';
-import { asJob, inputSk, type JobItem, jobKey, jobObjects, metaKey } from './job-item.ts';
+import { asJob, inputSk, type JobItem, jobKey, jobObjects } from './job-item.ts';
+import { hasMeta, putMeta } from './job-meta.ts';
 import { storeValue } from './large-values.ts';
 import type { StateDeps } from './state-deps.ts';
 
@@ -57,14 +58,13 @@ export async function submitJob(deps: StateDeps, submission: Submission): Promis
   return { kind: 'accepted', job, metadata: request.metadata, isNew };
 }
 
-/** The input and the metadata, each once: a repeat finds them there and changes nothing. */
+/** The input, and metadata and webhook, each once: a repeat finds them there and changes nothing. */
 async function putParts(deps: StateDeps, job: JobItem, request: JobRequest): Promise<void> {
   const ttl = Math.ceil((job.startBy + deps.retentionMs + spareMs) / 1000);
   const s3Key = `${jobObjects(job.tenant, job.pk)}${job.input.replace('#', '/')}.json`;
   const value = await storeValue(deps, s3Key, JSON.stringify(request.input));
   await deps.tables.put('jobs', { pk: job.pk, sk: job.input, ...value, ttl }, notThere);
-  if (request.metadata !== undefined)
-    await deps.tables.put('jobs', { ...metaKey(job.pk), metadata: request.metadata, ttl }, notThere);
+  await putMeta(deps, job.pk, request, ttl);
 }
 
 /** Inputs outlive their job's record: by the longest run and a day. */
@@ -105,7 +105,8 @@ function newJob(
     timeoutMs: (request.timeoutSeconds ?? lane.timeoutSeconds) * 1000,
     requestHash: hashOf(request),
     input: inputSk(hashOf(request.input)),
-    ...(request.metadata !== undefined && { hasMeta: true }),
+    ...(hasMeta(request) && { hasMeta: true }),
+    ...(request.webhook !== undefined && { hasWebhook: true }),
     ...(watcher !== undefined && { watchers: new Set([watcher]) }),
     listKey: tenant,
     listSort: `${createdAt}#${jobId}`,

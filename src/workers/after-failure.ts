@@ -1,9 +1,9 @@
 import type { BedrockFailure } from '../aws/bedrock-failure.ts';
+import type { MessageEnd } from '../aws/message-end.ts';
 import { outcomeOf } from '../core/outcome.ts';
 import { jitteredSeconds } from '../core/retry-delay.ts';
 import { end, handBack } from './end-run.ts';
 import type { JobRun, RunDeps } from './job-run.ts';
-import type { MessageEnd } from './message-end.ts';
 import type { Reservation } from './pacer.ts';
 
 /** The table of outcomes, carried out. */

@@ -1,6 +1,7 @@
 import type { Bedrock, ModelAnswer } from '../aws/bedrock.ts';
 import { BedrockFailure } from '../aws/bedrock-failure.ts';
 import type { JobItem } from '../state/job-item.ts';
+import { callTarget, type Targets } from './call-target.ts';
 import type { LiveRun } from './live-run.ts';
 
 export interface Called extends ModelAnswer {
@@ -15,7 +16,7 @@ export interface Called extends ModelAnswer {
  * @throws BedrockFailure (`attempt_timeout` past the job's timeout); the signal's reason when that aborts
  */
 export async function callModel(
-  bedrock: Bedrock,
+  targets: Targets & { bedrock: Bedrock },
   job: JobItem,
   input: Record<string, unknown>,
   signal: AbortSignal,
@@ -30,7 +31,7 @@ export async function callModel(
     live.text(piece);
   };
   try {
-    const answer = await call(bedrock, job, input, either, onText);
+    const answer = await call(targets, job, input, either, onText);
     return { ...answer, modelMs: performance.now() - startedAt, ...(firstTokenMs !== undefined && { firstTokenMs }) };
   } catch (error) {
     if (timeout.aborted && !signal.aborted)
@@ -43,13 +44,15 @@ export async function callModel(
 }
 
 async function call(
-  bedrock: Bedrock,
+  targets: Targets & { bedrock: Bedrock },
   job: JobItem,
   input: Record<string, unknown>,
   signal: AbortSignal,
   onText: (piece: string) => void,
 ): Promise<ModelAnswer> {
+  const { bedrock } = targets;
   if (job.operation === 'invoke') return await bedrock.invoke(job.model, input, { signal });
+  if (job.operation !== 'converse') return await callTarget(targets, job, input, signal);
   return job.stream
     ? await bedrock.converseStream(job.model, input, { signal, onText })
     : await bedrock.converse(job.model, input, { signal });

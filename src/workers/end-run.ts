@@ -1,11 +1,14 @@
+import type { MessageEnd } from '../aws/message-end.ts';
+import { persist } from '../aws/persist.ts';
 import { type Ending, finishJob } from '../state/finish-job.ts';
 import { handBackJob } from '../state/hand-back-job.ts';
+import { publishEnd } from '../state/publish-end.ts';
 import type { JobRun, RunDeps } from './job-run.ts';
-import type { MessageEnd } from './message-end.ts';
-import { persist } from './persist.ts';
 import { recordFinished } from './record-metrics.ts';
 import { endCancelled } from './run-cancelled.ts';
 
+/** A topic that is away for longer is told when the message comes back: its job is final then. */
+const publishMs = 10_000;
 /** How long a finished answer is kept for a store that is away: far beyond any lease, well within a message's 12 hours. */
 const persistMs = 10 * 60_000;
 
@@ -21,6 +24,11 @@ export async function end(deps: RunDeps, run: JobRun, ending: Ending): Promise<M
   });
   if (finished.kind === 'finished') {
     recordFinished(deps, finished.job);
+    await persist(() => publishEnd(deps.state, finished.job), {
+      logger: deps.logger,
+      forMs: publishMs,
+      signal: run.signal,
+    });
     return { kind: 'delete' };
   }
   if (finished.job?.status === 'cancelled' && ending.usage !== undefined)

@@ -1,8 +1,9 @@
 import { AwsError } from '../aws/aws-error.ts';
+import type { MessageEnd } from '../aws/message-end.ts';
 import { jitteredSeconds } from '../core/retry-delay.ts';
 import { type Claim, claimJob } from '../state/claim-job.ts';
+import { publishEnd } from '../state/publish-end.ts';
 import { type JobRun, type RunDeps, RunEnded } from './job-run.ts';
-import type { MessageEnd } from './message-end.ts';
 import { lookAtAsync } from './run-async.ts';
 import { runJob } from './run-job.ts';
 import type { LaneMessage } from './waiting-room.ts';
@@ -67,6 +68,9 @@ async function act(
       deps.logger.warn({ queue: message.queue }, 'a message whose job does not exist');
       return { kind: 'delete' };
     case 'final':
+      // Its worker may have died between the finish and the announcement: told again, whoever listens takes it twice.
+      await publishEnd(deps.state, claim.job);
+      return { kind: 'delete' };
     case 'outdated':
       return { kind: 'delete' };
   }

@@ -4,13 +4,14 @@ import type { Logger } from '../runtime/logger.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import type { JobItem } from '../state/job-item.ts';
 import type { StateDeps } from '../state/state-deps.ts';
+import type { Targets } from './call-target.ts';
 import type { LaneGuard } from './lane-guard.ts';
 import type { LiveRun } from './live-run.ts';
 import type { Pacer } from './pacer.ts';
 import type { TokenFactor } from './token-factor.ts';
 
 /** What the run of a job works with. */
-export interface RunDeps {
+export interface RunDeps extends Targets {
   workerId: string;
   lane: Lane;
   state: StateDeps;

@@ -1,13 +1,13 @@
+import type { HeldMessages } from '../aws/held-messages.ts';
+import { endMessage, type MessageEnd } from '../aws/message-end.ts';
 import type { ReceivedMessage } from '../aws/queues.ts';
 import { laneQueueName } from '../aws/resource-names.ts';
 import type { Priority } from '../core/job.ts';
 import type { JobItem } from '../state/job-item.ts';
 import type { LaneReport } from '../state/worker-lease.ts';
 import { handleMessage } from './handle-message.ts';
-import type { HeldMessages } from './held-messages.ts';
 import { type JobRun, type RunDeps, RunEnded } from './job-run.ts';
 import { type LiveRun, startLiveRun } from './live-run.ts';
-import { endMessage, type MessageEnd } from './message-end.ts';
 import { createReceiveGate, type ReceiveGate } from './receive-gate.ts';
 import { createStartRate } from './start-rate.ts';
 import { type LaneMessage, takeNext, tenantOf, toLaneMessage } from './waiting-room.ts';

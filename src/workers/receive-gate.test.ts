@@ -180,6 +180,17 @@ test('a poller that is aborted is told why, and gets no room any more', async ()
   expect(opened).toEqual([['high', 10]]);
 });
 
+test('the turn of a poller that was aborted goes to the others', async () => {
+  await flowing('high');
+  await flowing('normal');
+  const controller = new AbortController();
+  await ask('high', controller.signal);
+  controller.abort(new Error('stopping'));
+  await ask('normal');
+  await give(10);
+  expect(opened).toEqual([['normal', 10]]);
+});
+
 test('one that was opened and is aborted later is not told', async () => {
   const controller = new AbortController();
   capacity = 1;

@@ -1,13 +1,13 @@
 import { BedrockFailure } from '../aws/bedrock-failure.ts';
+import type { MessageEnd } from '../aws/message-end.ts';
+import { persist } from '../aws/persist.ts';
 import { parkJob } from '../state/hand-back-job.ts';
 import type { JobItem } from '../state/job-item.ts';
 import { jobObjects } from '../state/job-item.ts';
 import { afterFailure } from './after-failure.ts';
 import { end, handBack } from './end-run.ts';
 import { type JobRun, type RunDeps, RunEnded } from './job-run.ts';
-import type { MessageEnd } from './message-end.ts';
 import type { Reservation } from './pacer.ts';
-import { persist } from './persist.ts';
 import { endCancelled } from './run-cancelled.ts';
 
 /** How often an invocation that runs at Bedrock is looked at. */

@@ -1,8 +1,9 @@
+import type { MessageEnd } from '../aws/message-end.ts';
 import { costUsd } from '../core/cost.ts';
 import type { Usage } from '../core/job.ts';
 import { addUsageToCancelled } from '../state/finish-job.ts';
+import { publishEnd } from '../state/publish-end.ts';
 import type { JobRun, RunDeps } from './job-run.ts';
-import type { MessageEnd } from './message-end.ts';
 
 /**
  * The end of a run whose job was cancelled: the record says so already; what the call has taken is added to it. The
@@ -22,5 +23,11 @@ export async function endCancelled(
     deps.logger.warn({ err: error, jobId: run.job.pk }, 'could not add the usage of a cancelled call');
   }
   deps.logger.info({ jobId: run.job.pk, lane: deps.lane.name }, 'cancelled, call ended');
-  return { kind: 'delete' };
+  try {
+    await publishEnd(deps.state, { ...run.job, status: 'cancelled', finishedAt: deps.state.now() });
+    return { kind: 'delete' };
+  } catch (error) {
+    deps.logger.warn({ err: error, jobId: run.job.pk }, 'could not tell of a cancelled job yet');
+    return { kind: 'hide', seconds: 5 };
+  }
 }

@@ -1,4 +1,5 @@
 import { BedrockFailure } from '../aws/bedrock-failure.ts';
+import type { MessageEnd } from '../aws/message-end.ts';
 import { costUsd } from '../core/cost.ts';
 import { maxWaitInWorkerMs } from '../core/outcome.ts';
 import { type Bounded, boundOutput } from '../core/reservation.ts';
@@ -10,7 +11,6 @@ import { afterFailure } from './after-failure.ts';
 import { type Called, callModel } from './call-model.ts';
 import { end, handBack } from './end-run.ts';
 import { type JobRun, type RunDeps, RunEnded } from './job-run.ts';
-import type { MessageEnd } from './message-end.ts';
 import type { Reservation } from './pacer.ts';
 import { recordModelCall } from './record-metrics.ts';
 import { startAsync } from './run-async.ts';
@@ -59,7 +59,7 @@ async function oneCall(
   }
   if (run.job.operation === 'async-invoke') return await startAsync(deps, run, bounded.input, reservation, waitedMs);
   try {
-    const called = await callModel(deps.bedrock, run.job, bounded.input, run.signal, run.live);
+    const called = await callModel(deps, run.job, bounded.input, run.signal, run.live);
     reservation.settle(settledTokens(called.usage, deps.lane.burndown));
     deps.tokenFactor.learn(estimate, called.usage.inputTokens);
     deps.guard.passed();

@@ -1,6 +1,6 @@
+import type { HeldMessage } from '../aws/held-messages.ts';
 import type { ReceivedMessage } from '../aws/queues.ts';
 import { type ReadPointer, readPointer } from '../core/pointer-message.ts';
-import type { HeldMessage } from './held-messages.ts';
 
 /** A message that this worker has received: what it says, and how to answer for it. */
 export interface LaneMessage extends HeldMessage {

@@ -1,8 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
+import { type Agents, createAgents } from '../aws/agents.ts';
 import { type Bedrock, createBedrock } from '../aws/bedrock.ts';
 import type { AwsClients } from '../aws/clients.ts';
+import { type HeldMessages, holdMessages } from '../aws/held-messages.ts';
 import { openConnections } from '../aws/open-connections.ts';
+import { createOutgoingHttp, type OutgoingHttp } from '../aws/outgoing-http.ts';
+import { persist } from '../aws/persist.ts';
 import { startReceiver } from '../aws/queue-receiver.ts';
 import { laneQueueName } from '../aws/resource-names.ts';
 import { priorities } from '../core/job.ts';
@@ -18,14 +22,12 @@ import { openState } from '../state/open-state.ts';
 import type { StateDeps } from '../state/state-deps.ts';
 import { createStoreReadiness } from '../state/store-readiness.ts';
 import { readDeadLetters } from './dead-letters.ts';
-import { type HeldMessages, holdMessages } from './held-messages.ts';
 import type { RunDeps } from './job-run.ts';
 import { keepLaneGauges } from './lane-gauges.ts';
 import { createLaneGuard } from './lane-guard.ts';
 import { LaneRunner } from './lane-runner.ts';
 import { keepLease, type LeaseKeeper } from './lease-keeper.ts';
 import { createPacer } from './pacer.ts';
-import { persist } from './persist.ts';
 import { createTokenFactor } from './token-factor.ts';
 
 /**
@@ -56,9 +58,13 @@ export async function startWorker(deps: ProcessDeps): Promise<Stop> {
   const held = holdMessages({ queues: state.queues, logger, now: state.now, ...config.times });
   const lease: { keeper?: LeaseKeeper } = {};
   const workerId = `${hostname().slice(0, 40)}-${process.pid}-${randomBytes(4).toString('hex')}`;
-  const bedrock = createBedrock(clients.bedrock);
+  const targets = {
+    bedrock: createBedrock(clients.bedrock),
+    agents: createAgents(clients.agents),
+    outgoing: createOutgoingHttp(config),
+  };
   const served = lanes.map((lane) =>
-    serveLane(deps, { lane, state, bedrock, held, workerId, leaseIsLive: () => lease.keeper?.isLive() ?? false }),
+    serveLane(deps, { ...targets, lane, state, held, workerId, leaseIsLive: () => lease.keeper?.isLive() ?? false }),
   );
   const stopping = new AbortController();
   const ready = createStoreReadiness({ state, lanes });
@@ -128,6 +134,8 @@ function serveLane(
     lane: Lane;
     state: StateDeps;
     bedrock: Bedrock;
+    agents: Agents;
+    outgoing: OutgoingHttp;
     held: HeldMessages;
     workerId: string;
     leaseIsLive: () => boolean;

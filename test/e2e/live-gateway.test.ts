@@ -73,7 +73,8 @@ test('only API Gateway may call, only with a good key, and only for connections 
   expect((await call(own, 'connect', 'one', { headers: { authorization: 'Bearer wrong' } })).status).toBe(401);
   expect((await call(own, 'message', 'one', { body: { type: 'ping' } })).status).toBe(401);
   const offered = { 'sec-websocket-protocol': 'penstock.v1, bearer.local-demo-key' };
-  const connected = await call(own, 'connect', 'one', { headers: offered });
+  // A browser sets no Authorization header: its key comes as a subprotocol alone.
+  const connected = await call(own, 'connect', 'one', { headers: { ...offered, authorization: '' } });
   expect(connected.headers.get('sec-websocket-protocol')).toBe('penstock.v1');
   await call(own, 'message', 'one', { body: { type: 'ping' } });
   await eventually(() => stub.frames('one').some((frame) => frame.type === 'pong'), { timeoutMs: 5_000, what: 'pong' });

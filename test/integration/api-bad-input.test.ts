@@ -53,8 +53,19 @@ test.each<[string, ApiRequest, ReturnType<typeof problemOf>]>([
     { body: { ...good, temperature: 1, modelId: 'x' } },
     [422, 'validation_failed', 'modelId', 'temperature'],
   ],
+  ['a webhook without a URL', { body: { ...good, webhook: {} } }, [422, 'validation_failed', 'webhook.url']],
   [
-    'webhook, which is not served yet',
+    'a webhook with a secret in it',
+    { body: { ...good, webhook: { url: 'http://x', secret: 'y' } } },
+    [422, 'validation_failed', 'webhook.secret'],
+  ],
+  [
+    'a webhook for the metadata service',
+    { body: { ...good, webhook: { url: 'http://169.254.169.254/' } } },
+    [422, 'validation_failed', 'webhook.url'],
+  ],
+  [
+    'a webhook that nobody could sign',
     { body: { ...good, webhook: { url: 'http://x' } } },
     [422, 'validation_failed', 'webhook'],
   ],

@@ -49,6 +49,9 @@ test('it is an OpenAPI 3.1 document with each route of the API and nothing else'
     'get /v1/lanes',
     'post /v1/lanes/{lane}/pause',
     'post /v1/lanes/{lane}/resume',
+    'post /v1/webhook-secrets',
+    'get /v1/webhook-secrets',
+    'delete /v1/webhook-secrets/{id}',
   ]);
 });
 
@@ -120,6 +123,7 @@ test('actions may be called without a body', () => {
     '/v1/jobs/{id}/retry',
     '/v1/lanes/{lane}/pause',
     '/v1/lanes/{lane}/resume',
+    '/v1/webhook-secrets',
   ])
     expect(document.paths[path]?.post?.requestBody?.required ?? false, path).toBe(false);
 });

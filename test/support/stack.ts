@@ -16,6 +16,8 @@ export type StackOptions = ConfigChanges & {
   /** How many processes of each mode; 1 each by default. */
   api?: number;
   worker?: number;
+  /** Of the fanout-router; none by default. */
+  router?: number;
   /** Added to the environment of every service process (and of the provision). */
   env?: NodeJS.ProcessEnv;
   /** `none` (default): the emulator answers at once; `drawn`: heavy-tailed times from its seed. */
@@ -30,6 +32,8 @@ export type StackOptions = ConfigChanges & {
   through?: Detours;
 };
 
+type ServiceMode = 'api' | 'worker' | 'fanout-router';
+
 type QueueCount = {
   name: string;
   approximateMessageCount: number;
@@ -40,6 +44,7 @@ type QueueCount = {
 export type Stack = JobClient & {
   apis: ServiceProcess[];
   workers: ServiceProcess[];
+  routers: ServiceProcess[];
   emulator: EmulatorControl;
   /** The stores themselves, past any detour. */
   endpoints: Endpoints;
@@ -48,6 +53,7 @@ export type Stack = JobClient & {
   /** Adds a process and waits until it is ready. */
   startApi(env?: NodeJS.ProcessEnv): Promise<ServiceProcess>;
   startWorker(env?: NodeJS.ProcessEnv): Promise<ServiceProcess>;
+  startRouter(env?: NodeJS.ProcessEnv): Promise<ServiceProcess>;
   /** What `/metrics` of a process says now. */
   metrics(process: ServiceProcess): Promise<Metrics>;
   /** Messages in each queue as fauxqs counts them, dead-letter queues among them. */
@@ -95,8 +101,8 @@ async function assemble(options: StackOptions, parts: Parts): Promise<Stack> {
   await provision(direct, parts, say);
   const env = { ...direct, ...(await takeDetours(options.through ?? {}, endpoints, parts.cleanups)) };
 
-  const count = { api: 0, worker: 0 };
-  const start = async (mode: 'api' | 'worker', extra: NodeJS.ProcessEnv = {}): Promise<ServiceProcess> => {
+  const count = { api: 0, worker: 0, 'fanout-router': 0 };
+  const start = async (mode: ServiceMode, extra: NodeJS.ProcessEnv = {}): Promise<ServiceProcess> => {
     const service = await startService({
       name: `${mode}-${++count[mode]}`,
       mode,
@@ -108,9 +114,13 @@ async function assemble(options: StackOptions, parts: Parts): Promise<Stack> {
     parts.services.push(service);
     return service;
   };
-  const some = (mode: 'api' | 'worker', howMany = 1): Promise<unknown>[] =>
+  const some = (mode: ServiceMode, howMany = 1): Promise<unknown>[] =>
     Array.from({ length: howMany }, () => start(mode));
-  await allOrFirstError([...some('api', options.api), ...some('worker', options.worker)]);
+  await allOrFirstError([
+    ...some('api', options.api),
+    ...some('worker', options.worker),
+    ...some('fanout-router', options.router ?? 0),
+  ]);
   const of = (mode: Mode): ServiceProcess[] =>
     parts.services
       .filter((service) => service.mode === mode)
@@ -120,6 +130,9 @@ async function assemble(options: StackOptions, parts: Parts): Promise<Stack> {
     get apis() {
       return of('api');
     },
+    get routers() {
+      return of('fanout-router');
+    },
     get workers() {
       return of('worker');
     },
@@ -128,6 +141,7 @@ async function assemble(options: StackOptions, parts: Parts): Promise<Stack> {
     env,
     startApi: (extra) => start('api', extra),
     startWorker: (extra) => start('worker', extra),
+    startRouter: (extra) => start('fanout-router', extra),
     metrics: async (service) => parseMetrics(await (await fetch(`${service.opsUrl}/metrics`)).text()),
     queues: async () => (await (await fetch(`${endpoints.awsUrl}/_fauxqs/queues`)).json()) as QueueCount[],
     stop: () => takeDown(parts),

@@ -1,6 +1,9 @@
 import type { LatencyProfile } from './latency.ts';
 
-/** How a model is asked through InvokeModel; also what it can do: only the text families answer Converse. */
+/**
+ * How a model is asked through InvokeModel; also what it can do: only the text families answer Converse. Agents and
+ * knowledge bases are not models, but have quotas, latencies, faults and statistics like them.
+ */
 export type ModelFamily =
   | 'anthropic'
   | 'nova'
@@ -8,7 +11,9 @@ export type ModelFamily =
   | 'llama'
   | 'titan-embedding'
   | 'nova-canvas'
-  | 'nova-reel';
+  | 'nova-reel'
+  | 'agent'
+  | 'knowledge-base';
 
 export type ModelFacts = {
   family: ModelFamily;
@@ -22,6 +27,10 @@ const TEXT_FAMILIES: readonly ModelFamily[] = ['anthropic', 'nova', 'titan-text'
 
 const FAST: LatencyProfile = { firstTokenMs: 300, perTokenMs: 5, spread: 0.4 };
 const SLOW: LatencyProfile = { firstTokenMs: 800, perTokenMs: 14, spread: 0.5 };
+// An agent asks its model more than once before it speaks.
+const AGENT: LatencyProfile = { firstTokenMs: 2_500, perTokenMs: 14, spread: 0.5 };
+const SEARCH: LatencyProfile = { firstTokenMs: 350, perTokenMs: 0, spread: 0.4 };
+const AGENT_OUTPUT_TOKENS = 4_096;
 
 /**
  * The models known without being told, by their id without a geo prefix. Largest outputs as the model pages of the
@@ -68,8 +77,15 @@ export function bareModelId(modelId: string): string {
 
 /** What is known of a model by its bare id; undefined for an id that nobody has heard of. */
 export function lookUpModel(bareId: string): ModelFacts | undefined {
-  const entry = CATALOGUE.get(bareId);
+  const entry = CATALOGUE.get(bareId) ?? lookUpAgent(bareId);
   return entry && { ...entry, burndown: defaultBurndown(bareId) };
+}
+
+/** An agent by `agent:<agentId>`, a knowledge base by `kb:<knowledgeBaseId>`; there is one of every id. */
+function lookUpAgent(key: string): Omit<ModelFacts, 'burndown'> | undefined {
+  if (key.startsWith('agent:')) return { family: 'agent', maxOutputTokens: AGENT_OUTPUT_TOKENS, latency: AGENT };
+  if (key.startsWith('kb:')) return { family: 'knowledge-base', maxOutputTokens: 0, latency: SEARCH };
+  return undefined;
 }
 
 /** Facts for a model that only the control interface named: what its id suggests, else a text model like Nova. */
@@ -77,6 +93,11 @@ export function guessModel(bareId: string): ModelFacts {
   const family = guessFamily(bareId);
   const maxOutputTokens = TEXT_FAMILIES.includes(family) ? 8_192 : 0;
   return { family, maxOutputTokens, burndown: defaultBurndown(bareId), latency: FAST };
+}
+
+/** AWS counts requests of agents and knowledge bases, and tokens of models (their service quotas list no others). */
+export function hasTokenQuota(family: ModelFamily): boolean {
+  return family !== 'agent' && family !== 'knowledge-base';
 }
 
 export function isTextFamily(family: ModelFamily): boolean {

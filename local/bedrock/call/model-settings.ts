@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { randomStream } from '../reply/seeded-random.ts';
 import type { LatencyProfile } from './latency.ts';
-import { bareModelId, guessModel, lookUpModel, type ModelFacts } from './model-catalogue.ts';
+import { bareModelId, guessModel, hasTokenQuota, lookUpModel, type ModelFacts } from './model-catalogue.ts';
 import { createQuotaBooks, type QuotaBooks, type QuotaLimits, type QuotaWindow } from './quota.ts';
 
 /** What the control interface may set for a model; a field that is not there keeps its value. */
@@ -32,6 +32,8 @@ export type ModelTable = {
 // So wide that nothing is throttled by accident; a test of throttling sets its own.
 const DEFAULT_REQUESTS_PER_MINUTE = 10_000;
 const DEFAULT_TOKENS_PER_MINUTE = 5_000_000;
+// Not Infinity: a bucket refilled with 0 x Infinity is NaN, which admits everything and shows as null.
+const NO_TOKEN_QUOTA = Number.MAX_SAFE_INTEGER;
 
 export function createModelTable(seed: string, latencyOff: boolean): ModelTable {
   return { seed, latencyOff, overrides: new Map(), books: new Map() };
@@ -47,7 +49,8 @@ export function findModel(table: ModelTable, modelId: string): Model | undefined
     facts,
     limits: {
       requestsPerMinute: overrides?.requestsPerMinute ?? DEFAULT_REQUESTS_PER_MINUTE,
-      tokensPerMinute: overrides?.tokensPerMinute ?? DEFAULT_TOKENS_PER_MINUTE,
+      tokensPerMinute:
+        overrides?.tokensPerMinute ?? (hasTokenQuota(facts.family) ? DEFAULT_TOKENS_PER_MINUTE : NO_TOKEN_QUOTA),
       window: overrides?.window ?? 'continuous',
       phaseMs: randomStream(`phase ${table.seed} ${bareId}`)() * 60_000,
     },

@@ -1,7 +1,9 @@
-/** HTTP status of each error Bedrock runtime can answer, as its service model gives them (`httpError` trait). */
+/** HTTP status of each error Bedrock runtime and the agents' runtime can answer, as the service models give them (`httpError` trait). */
 const STATUS_BY_TYPE = {
   AccessDeniedException: 403,
+  BadGatewayException: 502,
   ConflictException: 400,
+  DependencyFailedException: 424,
   ExpiredTokenException: 403,
   InternalServerException: 500,
   ModelErrorException: 424,
@@ -19,18 +21,23 @@ const STATUS_BY_TYPE = {
 
 export type BedrockErrorType = keyof typeof STATUS_BY_TYPE;
 
-/** An error that goes out on the wire: `{message, ...members}` with `x-amzn-ErrorType: <type>` and the type's status. */
+/** An error that goes out on the wire: `{message, ...members}` with `x-amzn-ErrorType: <type>` and the type's status, unless told another. */
 export class BedrockError extends Error {
   readonly type: BedrockErrorType;
   readonly status: number;
   /** Further members of the error's shape, e.g. `originalStatusCode` of ModelErrorException. */
   readonly members: Record<string, unknown>;
 
-  constructor(type: BedrockErrorType, message: string, members: Record<string, unknown> = {}) {
+  constructor(
+    type: BedrockErrorType,
+    message: string,
+    members: Record<string, unknown> = {},
+    status: number = STATUS_BY_TYPE[type],
+  ) {
     super(message);
     this.name = type;
     this.type = type;
-    this.status = STATUS_BY_TYPE[type];
+    this.status = status;
     this.members = members;
   }
 }

@@ -62,18 +62,22 @@ function strike(exchange: Exchange, call: ModelCall): boolean {
       exchange.end();
       return true;
     case 'stream-error':
-      exchange.write(
-        exceptionFrame('modelStreamErrorException', {
-          message: 'The model stream broke off.',
-          originalStatusCode: 500,
-          originalMessage: 'stream-error fault',
-        }),
-      );
+      exchange.write(brokenStream(call));
       exchange.end();
       return true;
     default:
       return false;
   }
+}
+
+/** An agent's stream has no error of a model's stream: it says that what it depends on failed. */
+function brokenStream(call: ModelCall): Uint8Array {
+  const message = 'The model stream broke off.';
+  if (call.model.facts.family === 'agent') {
+    return exceptionFrame('dependencyFailedException', { message, resourceName: 'bedrock-runtime' });
+  }
+  const original = { originalStatusCode: 500, originalMessage: 'stream-error fault' };
+  return exceptionFrame('modelStreamErrorException', { message, ...original });
 }
 
 /** The errors a stream can carry; anything else is the model's. */

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import {
+  branchFrameSchema,
   cancelFrameSchema,
   deltaFrameSchema,
+  fanoutFrameSchema,
   finishedFrameSchema,
   pingFrameSchema,
   statusFrameSchema,
@@ -16,6 +18,7 @@ import { acceptedFrameSchema, errorFrameSchema, pongFrameSchema } from './frame-
 /** Frames by name, with what each is for. */
 const fromClient = {
   submit: { schema: submitFrameSchema, summary: 'Submit a job and follow it' },
+  fanout: { schema: fanoutFrameSchema, summary: 'Ask many at once, and follow the fan-out' },
   subscribe: { schema: subscribeFrameSchema, summary: 'Follow a job: its state as stored first, then what comes' },
   unsubscribe: { schema: unsubscribeFrameSchema, summary: 'Follow a job no longer' },
   cancel: { schema: cancelFrameSchema, summary: 'Cancel a job' },
@@ -25,6 +28,7 @@ const fromServer = {
   accepted: { schema: acceptedFrameSchema, summary: 'A submit or a cancel was done' },
   jobStatus: { schema: statusFrameSchema, summary: 'The state of an unfinished job' },
   jobDelta: { schema: deltaFrameSchema, summary: 'A piece of text of a job that streams' },
+  branchFinished: { schema: branchFrameSchema, summary: 'A branch of a fan-out that is followed has ended' },
   jobFinished: { schema: finishedFrameSchema, summary: 'The end of a job; nothing comes after it' },
   error: { schema: errorFrameSchema, summary: 'A frame could not be served; the connection lives' },
   pong: { schema: pongFrameSchema, summary: 'The answer to a ping' },

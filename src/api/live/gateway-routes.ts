@@ -11,7 +11,7 @@ import {
 } from '../../state/gateway-connection.ts';
 import { unwatchJob } from '../../state/watch-job.ts';
 import type { Api } from '../api-deps.ts';
-import { tenantOf } from '../authenticate.ts';
+import { gatewayConnect, tenantOf } from '../authenticate.ts';
 import { sendProblem } from '../problem.ts';
 import type { AnswerFrame } from './frame-schemas.ts';
 import { gatewayFollower } from './gateway-follower.ts';
@@ -32,7 +32,7 @@ export function serveGateway(app: Api, deps: LiveDeps): void {
   const hidden = { schema: { hide: true } } as const;
 
   app.post(
-    '/v1/gateway/connect',
+    gatewayConnect,
     { ...hidden, onRequest: [fromGateway, deps.authenticate('read')] },
     async (request, reply) => {
       await openGatewayConnection(deps.state, connectionId(request), {

@@ -1,11 +1,15 @@
+import type { z } from 'zod';
 import { AwsError } from '../../aws/aws-error.ts';
+import { fanoutRequestSchema } from '../../core/fanout-request.ts';
 import { jobIdPattern } from '../../core/job-id.ts';
 import { jobRequestSchema } from '../../core/job-request.ts';
 import { type ClientFrame, clientFrameSchema, type JobFrame } from '../../core/live-frames.ts';
 import { cancelJob } from '../../state/cancel-job.ts';
 import { jobView } from '../../state/job-view.ts';
+import { newFanoutId } from '../../state/submit-fanout.ts';
 import { newJobId } from '../../state/submit-job.ts';
-import { acceptSubmit, type SubmitDeps } from '../accept-submit.ts';
+import { acceptFanout } from '../accept-fanout.ts';
+import { type AcceptedJob, acceptSubmit, type SubmitDeps } from '../accept-submit.ts';
 import { checkRequest, InvalidRequest } from '../invalid-request.ts';
 import { refuseHostileJson } from '../json-body.ts';
 import { invalid, type Problem, problemBody } from '../problem.ts';
@@ -99,28 +103,40 @@ export class SocketSession {
         return;
       case 'submit':
         return await this.#submit(frame);
+      case 'fanout':
+        return await this.#fanout(frame);
       case 'cancel':
         return await this.#cancel(frame.ref, frame.jobId);
     }
   }
 
   async #submit({ ref, job, idempotencyKey }: Extract<ClientFrame, { type: 'submit' }>): Promise<void> {
-    const { follower, submitRate } = this.#deps;
     const { tenant } = this.#owner;
-    const refusal = this.#mayNot() ?? this.#noRoom() ?? submitRate.take(tenant);
-    if (refusal !== undefined) return this.#refuse(ref, refusal);
-    const checked = checkJob(job);
+    const checked = checkPart(jobRequestSchema, job, 'job');
     if ('problem' in checked) return this.#refuse(ref, checked.problem);
     const jobId = newJobId(tenant, idempotencyKey);
-    const release = follower.expect(jobId);
+    const { address: watcher } = this.#deps.follower;
+    const submit = { tenant, request: checked.value, idempotencyKey, jobId, watcher };
+    await this.#accept(ref, jobId, () => acceptSubmit(this.#deps, submit));
+  }
+
+  async #fanout({ ref, fanout, idempotencyKey }: Extract<ClientFrame, { type: 'fanout' }>): Promise<void> {
+    const { tenant } = this.#owner;
+    const checked = checkPart(fanoutRequestSchema, fanout, 'fanout');
+    if ('problem' in checked) return this.#refuse(ref, checked.problem);
+    const jobId = newFanoutId(tenant, idempotencyKey);
+    const { address: watcher } = this.#deps.follower;
+    const submit = { tenant, request: checked.value, idempotencyKey, jobId, watcher };
+    await this.#accept(ref, jobId, () => acceptFanout(this.#deps, submit));
+  }
+
+  /** Accepts and follows: the client is told of the job first, then of its state. */
+  async #accept(ref: string, jobId: string, accept: () => Promise<AcceptedJob | { problem: Problem }>): Promise<void> {
+    const refusal = this.#mayNot() ?? this.#noRoom() ?? this.#deps.submitRate.take(this.#owner.tenant);
+    if (refusal !== undefined) return this.#refuse(ref, refusal);
+    const release = this.#deps.follower.expect(jobId);
     try {
-      const accepted = await acceptSubmit(this.#deps, {
-        tenant,
-        request: checked.request,
-        idempotencyKey,
-        jobId,
-        watcher: follower.address,
-      });
+      const accepted = await accept();
       if ('problem' in accepted) return this.#refuse(ref, accepted.problem);
       this.#link.sendFrame({ type: 'accepted', ref, job: jobView(accepted.job, accepted.parts) });
       await this.#follow(jobId, accepted.isNew ? { known: accepted.job } : {});
@@ -215,13 +231,10 @@ function readClientFrame(text: string): ClientFrame | { problem: Problem; ref?: 
   return { problem: invalid(errors), ...ref };
 }
 
-/** The job of a submit frame, checked as the body of `POST /v1/jobs` is. */
-function checkJob(job: unknown) {
-  const result = checkRequest({ schema: jobRequestSchema, method: '', url: '' } as never)(job) as {
-    value?: never;
-    error?: unknown;
-  };
+/** A part of a frame, checked as the body of its REST route is. */
+function checkPart<T>(schema: z.ZodType<T>, part: unknown, name: string): { value: T } | { problem: Problem } {
+  const result = checkRequest({ schema, method: '', url: '' } as never)(part) as { value?: T; error?: unknown };
   if (result.error instanceof InvalidRequest)
-    return { problem: invalid(result.error.errors.map((error) => ({ ...error, path: `job.${error.path}` }))) };
-  return { request: result.value as unknown as ReturnType<typeof jobRequestSchema.parse> };
+    return { problem: invalid(result.error.errors.map((error) => ({ ...error, path: `${name}.${error.path}` }))) };
+  return { value: result.value as T };
 }

@@ -90,7 +90,12 @@ export class WatchedJob {
     if (frame.seq <= this.#lastSeq || this.#finished !== undefined) return;
     this.#lastSeq = frame.seq;
     if (frame.type === 'job.delta') this.#applyDelta(frame);
+    else if (frame.type === 'branch.finished') this.#tellAll(frame);
     else this.#applyState(frame);
+  }
+
+  #tellAll(frame: JobFrame): void {
+    for (const subscription of this.#subscriptions) this.#tell(subscription, frame);
   }
 
   #applyState(frame: StatusFrame | FinishedFrame): void {

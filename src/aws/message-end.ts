@@ -1,7 +1,6 @@
-import type { Queues } from '../aws/queues.ts';
 import type { Logger } from '../runtime/logger.ts';
-import type { HeldMessages } from './held-messages.ts';
-import type { LaneMessage } from './waiting-room.ts';
+import type { HeldMessage, HeldMessages } from './held-messages.ts';
+import type { Queues } from './queues.ts';
 
 /** What happens to a message: its handler returns one of these, and deleting is always the last step. */
 export type MessageEnd =
@@ -17,7 +16,7 @@ const mostSeconds = 11 * 3600;
 /** Answers for a message. Never throws: an answer that does not arrive leaves the message to its visibility timeout. */
 export async function endMessage(
   deps: { queues: Queues; held: HeldMessages; logger: Logger },
-  message: LaneMessage,
+  message: HeldMessage,
   end: MessageEnd,
 ): Promise<void> {
   const { queues, held, logger } = deps;

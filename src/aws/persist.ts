@@ -1,5 +1,5 @@
-import { AwsError } from '../aws/aws-error.ts';
 import type { Logger } from '../runtime/logger.ts';
+import { AwsError } from './aws-error.ts';
 
 /**
  * Tries a change of state again while DynamoDB or S3 is away: the answer is in hand and paid for, and a store that was

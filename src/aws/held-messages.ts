@@ -1,5 +1,5 @@
-import type { Queues } from '../aws/queues.ts';
 import type { Logger } from '../runtime/logger.ts';
+import type { Queues } from './queues.ts';
 
 /**
  * The messages that this worker has received and not yet answered for. Each is kept hidden: every `extendEveryMs` those

@@ -1,0 +1,121 @@
+import { CreateEventBusCommand, PutRuleCommand, PutTargetsCommand } from '@aws-sdk/client-eventbridge';
+import {
+  ListSubscriptionsByTopicCommand,
+  SetSubscriptionAttributesCommand,
+  SubscribeCommand,
+} from '@aws-sdk/client-sns';
+import { priorities } from '../core/job.ts';
+import { eventsQueue, eventsTopic, requestsTopic, routerAttribute } from '../core/job-event.ts';
+import type { Lanes } from '../core/lanes.ts';
+import type { Config } from '../runtime/config.ts';
+import { awsCall } from './aws-error.ts';
+import type { AwsClients } from './clients.ts';
+import { eventSource } from './event-bus.ts';
+import { allowSenders, type ProvisionedQueue } from './provision-queues.ts';
+import { busName, laneQueueName } from './resource-names.ts';
+import { topicArns } from './topic-arns.ts';
+
+/**
+ * What decides where a message goes: subscriptions with filter policies (or, by option, rules of a bus) that lead from the
+ * requests of a fan-out to the lanes' queues, and from the ends of jobs to the router. Safe to repeat. Throws AwsError.
+ */
+export async function provisionRouting(deps: {
+  clients: AwsClients;
+  config: Config;
+  lanes: Lanes;
+  queues: ReadonlyMap<string, ProvisionedQueue>;
+}): Promise<void> {
+  const { clients, config, lanes, queues } = deps;
+  const arnOf = topicArns(clients.sns, config.prefix);
+  const [requests, events] = await Promise.all([arnOf(requestsTopic), arnOf(eventsTopic)]);
+  const router = queues.get(`${config.prefix}${eventsQueue}`) as ProvisionedQueue;
+  await subscribe(clients, events, router, { [routerAttribute]: ['yes'] });
+  await allowSenders(clients, router, [{ service: 'sns.amazonaws.com', sourceArn: events }]);
+  const bus = config.fanoutBus === 'eventbridge' ? await ensureBus(clients, busName(config.prefix)) : undefined;
+  for (const { name: lane } of lanes.all)
+    for (const priority of priorities) {
+      const queue = queues.get(laneQueueName(config.prefix, lane, priority)) as ProvisionedQueue;
+      await subscribe(clients, requests, queue, { lane: [lane], priority: [priority] });
+      const rule = bus === undefined ? undefined : await ensureRule(clients, bus, queue, { lane, priority });
+      await allowSenders(clients, queue, [
+        { service: 'sns.amazonaws.com', sourceArn: requests },
+        ...(rule === undefined ? [] : [{ service: 'events.amazonaws.com', sourceArn: rule }]),
+      ]);
+    }
+}
+
+/** A raw subscription: the queue gets the message as it was published, without SNS's envelope. */
+async function subscribe(
+  clients: AwsClients,
+  TopicArn: string,
+  queue: ProvisionedQueue,
+  filter: Record<string, string[]>,
+): Promise<void> {
+  const attributes = { RawMessageDelivery: 'true', FilterPolicy: JSON.stringify(filter) };
+  const existing = await findSubscription(clients, TopicArn, queue.arn);
+  if (existing === undefined) {
+    const request = new SubscribeCommand({ TopicArn, Protocol: 'sqs', Endpoint: queue.arn, Attributes: attributes });
+    await awsCall('SNS Subscribe', () => clients.sns.send(request));
+    return;
+  }
+  for (const [AttributeName, AttributeValue] of Object.entries(attributes)) {
+    const request = new SetSubscriptionAttributesCommand({ SubscriptionArn: existing, AttributeName, AttributeValue });
+    await awsCall('SNS SetSubscriptionAttributes', () => clients.sns.send(request));
+  }
+}
+
+async function findSubscription(clients: AwsClients, TopicArn: string, endpoint: string): Promise<string | undefined> {
+  for (const [at, arn] of await subscriptionsOf(clients, TopicArn)) if (at === endpoint) return arn;
+  return undefined;
+}
+
+/** Endpoint and ARN of each subscription of a topic. */
+export async function subscriptionsOf(
+  clients: Pick<AwsClients, 'sns'>,
+  TopicArn: string,
+): Promise<[endpoint: string, arn: string][]> {
+  const found: [string, string][] = [];
+  let NextToken: string | undefined;
+  do {
+    const request = new ListSubscriptionsByTopicCommand({ TopicArn, ...(NextToken !== undefined && { NextToken }) });
+    const page = await awsCall('SNS ListSubscriptionsByTopic', () => clients.sns.send(request));
+    found.push(
+      ...(page.Subscriptions ?? []).map(
+        ({ Endpoint, SubscriptionArn }) => [Endpoint ?? '', SubscriptionArn ?? ''] as [string, string],
+      ),
+    );
+    NextToken = page.NextToken;
+  } while (NextToken !== undefined);
+  return found;
+}
+
+async function ensureBus(clients: AwsClients, Name: string): Promise<string> {
+  await awsCall('EventBridge CreateEventBus', () => clients.events.send(new CreateEventBusCommand({ Name }))).catch(
+    (error: Error) => {
+      if ((error.cause as Error | undefined)?.name !== 'ResourceAlreadyExistsException') throw error;
+    },
+  );
+  return Name;
+}
+
+/** A rule that leads the events of a lane and priority to its queue, which gets the detail alone. Gives its ARN. */
+async function ensureRule(
+  clients: AwsClients,
+  EventBusName: string,
+  queue: ProvisionedQueue,
+  detail: { lane: string; priority: string },
+): Promise<string> {
+  const Name = queue.name;
+  const EventPattern = JSON.stringify({
+    source: [eventSource],
+    detail: { lane: [detail.lane], priority: [detail.priority] },
+  });
+  const { RuleArn } = await awsCall('EventBridge PutRule', () =>
+    clients.events.send(new PutRuleCommand({ Name, EventBusName, EventPattern })),
+  );
+  const Targets = [{ Id: 'queue', Arn: queue.arn, InputPath: '$.detail' }];
+  await awsCall('EventBridge PutTargets', () =>
+    clients.events.send(new PutTargetsCommand({ Rule: Name, EventBusName, Targets })),
+  );
+  return RuleArn as string;
+}

@@ -1,0 +1,56 @@
+import type { MessageEnd } from '../aws/message-end.ts';
+import { reduceIndex } from '../core/fanout-plan.ts';
+import { isFinal } from '../core/job.ts';
+import type { JobEvent } from '../core/job-event.ts';
+import { countBranch } from '../state/count-branch.ts';
+import { readPlan } from '../state/fanout-plan-store.ts';
+import { readJob } from '../state/read-job.ts';
+import { advance } from './advance.ts';
+import { announceBranch } from './announce-branch.ts';
+import { endWithReduce } from './reduce-step.ts';
+import type { RouterDeps } from './router-deps.ts';
+
+/**
+ * The end of a branch: counted, told, and the parent looked at; the event is deleted after all of it. An event that comes
+ * twice is counted once and looks at the parent again: if the first was cut off after counting, the second fires the join.
+ */
+export async function joinStep(deps: RouterDeps, event: JobEvent): Promise<MessageEnd> {
+  const { parent: of } = event;
+  if (of === undefined) return { kind: 'delete' };
+  if (of.index === reduceIndex) return await afterReduce(deps, event, of.id, of.generation);
+  const parent = await countBranch(deps.state, of.id, {
+    index: of.index,
+    generation: of.generation,
+    succeeded: event.status === 'succeeded',
+  });
+  if (parent === undefined || parent.generation !== of.generation) return { kind: 'delete' };
+  await announceBranch(deps, parent, event);
+  await advance(deps, parent, isLate(deps, parent.deadlineAt));
+  return { kind: 'delete' };
+}
+
+async function afterReduce(
+  deps: RouterDeps,
+  event: JobEvent,
+  parentId: string,
+  generation: number,
+): Promise<MessageEnd> {
+  const [parent, reduce, plan] = await Promise.all([
+    readJob(deps.state, parentId),
+    readJob(deps.state, event.id),
+    readPlan(deps.state, parentId),
+  ]);
+  if (
+    parent?.status === 'running' &&
+    parent.generation === generation &&
+    plan !== undefined &&
+    reduce !== undefined &&
+    isFinal(reduce.status)
+  )
+    await endWithReduce(deps, parent, plan, reduce);
+  return { kind: 'delete' };
+}
+
+export function isLate({ state }: RouterDeps, deadlineAt: number | undefined): boolean {
+  return deadlineAt !== undefined && state.now() >= deadlineAt;
+}

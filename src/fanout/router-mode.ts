@@ -1,0 +1,130 @@
+import { randomBytes } from 'node:crypto';
+import { createEventBus } from '../aws/event-bus.ts';
+import { holdMessages } from '../aws/held-messages.ts';
+import type { MessageEnd } from '../aws/message-end.ts';
+import { openConnections } from '../aws/open-connections.ts';
+import { persist } from '../aws/persist.ts';
+import type { ReceivedMessage } from '../aws/queues.ts';
+import { busName } from '../aws/resource-names.ts';
+import { fanoutMessageSchema, fanoutQueue } from '../core/fanout-message.ts';
+import { eventsQueue, jobEventSchema } from '../core/job-event.ts';
+import { readFanoutRules } from '../runtime/config-files.ts';
+import { createExpressions } from '../runtime/expressions.ts';
+import { startOpsServer } from '../runtime/ops-server.ts';
+import type { ProcessDeps, Stop } from '../runtime/process-deps.ts';
+import { openState } from '../state/open-state.ts';
+import { createStoreReadiness } from '../state/store-readiness.ts';
+import { deadlineStep } from './deadline-step.ts';
+import { joinStep } from './join-step.ts';
+import { planByRules } from './plan-by-rules.ts';
+import type { RouterDeps } from './router-deps.ts';
+import { checkRouting } from './routing-check.ts';
+import { serveQueue } from './serve-queue.ts';
+import { splitStep } from './split-step.ts';
+
+/** Messages of one queue at a time: each waits for DynamoDB most of its time. */
+const slots = 20;
+/** After a message that could not be handled, or read. */
+const laterSeconds = 5;
+const unreadableSeconds = 120;
+
+/** Of one expression of a rule: splitting a text takes milliseconds. */
+const expressionMs = 2_000;
+const expressionMb = 128;
+
+/** Starts the fanout-router mode: splits, joins, delivers. @throws ConfigError */
+export async function startRouter(deps: ProcessDeps): Promise<Stop> {
+  const { config, logger, metrics, lanes } = deps;
+  const connections = openConnections(deps);
+  const { state, clients } = openState(config, metrics, connections);
+  const held = holdMessages({ queues: state.queues, logger, now: state.now, ...config.times });
+  const expressions = createExpressions({ timeoutMs: expressionMs, memoryMb: expressionMb, logger });
+  const plan = planByRules({ rules: readFanoutRules(config.configDir), expressions });
+  const bus = config.fanoutBus === 'eventbridge' ? createEventBus(clients.events, busName(config.prefix)) : undefined;
+  const router: RouterDeps = { state, lanes, metrics, logger, bus, planByRules: plan };
+  const stores = createStoreReadiness({ state, lanes: lanes.all });
+  const routing = checkRouting({ clients, config, lanes });
+  let isStopping = false;
+  const ops = await startOpsServer({
+    config,
+    metrics,
+    logger,
+    readiness: async () => ({
+      ...(await stores()),
+      ...(await routing()),
+      ...(isStopping && { process: 'is stopping' }),
+    }),
+  });
+  const serve = (
+    queue: string,
+    handle: (body: unknown, message: ReceivedMessage) => Promise<MessageEnd>,
+  ): Promise<Stop> =>
+    persist(
+      () =>
+        serveQueue({
+          clients,
+          state,
+          held,
+          logger,
+          queue: `${config.prefix}${queue}`,
+          slots,
+          visibilitySeconds: config.times.visibilityMs / 1000,
+          handle: (message) => guarded(router, queue, message, handle),
+        }),
+      { logger, forMs: Number.POSITIVE_INFINITY, signal: deps.stopping },
+    );
+  const stops = [
+    await serve(fanoutQueue, (body) => onFanout(router, body)),
+    await serve(eventsQueue, (body) => onEvent(router, body)),
+  ];
+  logger.info(
+    { opsPort: ops.port, bus: config.fanoutBus, instance: randomBytes(4).toString('hex') },
+    'fanout-router is running',
+  );
+  return async () => {
+    isStopping = true;
+    await Promise.all(stops.map((stop) => stop()));
+    held.stop();
+    await expressions.stop();
+    await connections.flush();
+    connections.stop();
+    await ops.stop();
+    clients.destroy();
+  };
+}
+
+const unreadable: MessageEnd = { kind: 'hide', seconds: unreadableSeconds };
+
+async function onFanout(router: RouterDeps, body: unknown): Promise<MessageEnd> {
+  const message = fanoutMessageSchema.safeParse(body).data;
+  if (message === undefined) return unreadable;
+  return message.type === 'split' ? await splitStep(router, message) : await deadlineStep(router, message);
+}
+
+async function onEvent(router: RouterDeps, body: unknown): Promise<MessageEnd> {
+  const event = jobEventSchema.safeParse(body).data;
+  return event === undefined ? unreadable : await joinStep(router, event);
+}
+
+/** Whatever goes wrong brings the message back: every step is safe to run again. */
+async function guarded(
+  { logger }: RouterDeps,
+  queue: string,
+  message: ReceivedMessage,
+  handle: (body: unknown, message: ReceivedMessage) => Promise<MessageEnd>,
+): Promise<MessageEnd> {
+  try {
+    return await handle(parse(message.body), message);
+  } catch (error) {
+    logger.warn({ err: error, queue }, 'could not handle a message; it comes back');
+    return { kind: 'hide', seconds: laterSeconds };
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
