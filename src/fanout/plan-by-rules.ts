@@ -61,11 +61,11 @@ interface Facts {
 async function decompose(expressions: Expressions, rule: FanoutRule, facts: Facts): Promise<BranchRequest[]> {
   const { decompose: how } = rule;
   if (how === undefined) return [];
-  const value = await expressions.evaluateIn(how.items, facts);
+  const value = await expressions.evaluateIn(how.items, null, undefined, { ...facts });
   const items = value === undefined ? [] : Array.isArray(value) ? value : [value];
   const branches: BranchRequest[] = [];
   for (const [index, item] of items.slice(0, mostBranches + 1).entries()) {
-    const input = await expressions.evaluateIn(how.input, { ...facts, item, index });
+    const input = await expressions.evaluateIn(how.input, null, undefined, { ...facts, item, index });
     branches.push(branchSchema.parse({ name: `${rule.name}-${index + 1}`, model: how.model, input }));
   }
   return branches;

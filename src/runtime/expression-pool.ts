@@ -49,20 +49,25 @@ export function createExpressionPool(options: PoolOptions): ExpressionPool {
     void work(slot, task);
   };
   const work = async (slot: Slot, task: Task): Promise<void> => {
+    const end = await evaluateIn(slot, task.evaluation).catch(unavailable);
+    slot.isBusy = false;
+    task.resolve(end);
+    next();
+  };
+  const evaluateIn = async (slot: Slot, evaluation: Evaluation): Promise<EvaluationEnd> => {
     const used = slot.process?.isGone() === false ? slot.process : startExpressionProcess(memoryMb);
     slot.process = used;
-    const end = await used.evaluate(task.evaluation, timeoutMs);
-    slot.isBusy = false;
+    const end = await used.evaluate(evaluation, timeoutMs);
     if (used.isGone() && !isStopped) {
       logger?.warn(
         { code: 'failure' in end ? end.failure.code : undefined },
         'the process for expressions is replaced',
       );
+      slot.process = undefined;
       // At once, so that the next one does not wait for a start; but not where a start is what failed.
-      slot.process = used.wasReady() ? startExpressionProcess(memoryMb) : undefined;
+      if (used.wasReady()) slot.process = startExpressionProcess(memoryMb);
     }
-    task.resolve(end);
-    next();
+    return end;
   };
 
   return {
@@ -92,6 +97,11 @@ export function createExpressionPool(options: PoolOptions): ExpressionPool {
       await Promise.all(slots.map(({ process }) => process?.kill()));
     },
   };
+}
+
+/** The system had no process for us (ENOMEM): the one thing that is thrown on the way. */
+function unavailable(error: Error): EvaluationEnd {
+  return { failure: { code: 'expression_unavailable', message: `No process for expressions: ${error.message}` } };
 }
 
 function checkOptions(options: PoolOptions): PoolOptions {

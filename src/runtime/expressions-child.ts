@@ -1,10 +1,10 @@
 /**
  * The process that evaluates expressions: `expression-process.ts` starts it, with an IPC channel and the starter's process
- * id as its argument. It has no environment and none of its starter's files, and ends with the channel.
+ * id as its argument. It has no environment, and ends with the channel.
  *
- * What an expression can reach is JSONata's own library over the document that came with it. `$eval` parses and evaluates
- * another expression under the same limits, `$now`, `$millis` and `$random` are no secret, and there is no function that
- * reads a file, a variable of the environment or the network. A name or function that one evaluation defines is gone with it.
+ * What an expression can reach is JSONata's own library over the document that came with it: no file, no network, no
+ * clock but `$now` and `$millis`. `$eval` parses and evaluates another expression under the same limits. What an expression
+ * defines is gone with it.
  */
 import process from 'node:process';
 import { Worker } from 'node:worker_threads';
@@ -38,7 +38,7 @@ async function answer({ id, expressions, document }: ExpressionRequest): Promise
   let left = MOST_RESULT_CHARACTERS;
   try {
     for (const expression of expressions) {
-      // Read anew for each: an expression may change what it is given (`$$ ~> |a|{"b": 1}|` does not, a bug might).
+      // Read anew for each: what one expression did to its input is nothing to the next.
       const { input, variables } = JSON.parse(document) as { input?: unknown; variables?: Record<string, unknown> };
       const result = toResultJson(await parse(expression).evaluate(input, variables), left);
       left -= result.length;

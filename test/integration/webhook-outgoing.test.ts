@@ -75,7 +75,9 @@ describe('addresses', () => {
     expect(to.connections()).toBe(0);
   });
 
-  test.each(hosts.filter((host) => !host.includes('::')))('in local mode http://%s is asked', async (host) => {
+  // The system's resolver decides of a dot after a name, and the receiver listens on IPv4 only.
+  const dialled = hosts.filter((host) => !host.includes('::') && host !== 'localhost.');
+  test.each(dialled)('in local mode http://%s is asked', async (host) => {
     const to = await receiver();
     expect((await local.request(`http://${host}:${to.port}/`, get)).status).toBe(200);
   });

@@ -141,6 +141,7 @@ describe('a job with a webhook', () => {
       const { body } = await submit({ webhook, ...(metadata && { metadata }) });
       const shown = { id: body.id, metadata: metadata ?? {} };
       expect(body).toMatchObject(shown);
+      api.forward(1_000);
       await api.finish(String(body.id));
       const read = await api.request('GET', `/v1/jobs/${body.id}`, { key });
       expect(read.body).toMatchObject({ ...shown, status: 'succeeded' });
