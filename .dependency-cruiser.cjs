@@ -12,7 +12,10 @@ module.exports = {
       name: 'core-does-no-io',
       severity: 'error',
       from: { path: '^src/core/', pathNot: '[.]test[.]ts$' },
-      to: { dependencyTypes: ['core', 'npm'], pathNot: '^(node:)?crypto$|(^|node_modules/)(zod|jsonata|croner|safe-stable-stringify)(/|$)' },
+      to: {
+        dependencyTypes: ['core', 'npm'],
+        pathNot: '^(node:)?crypto$|(^|node_modules/)(zod|jsonata|croner|safe-stable-stringify|ipaddr.js)(/|$)',
+      },
     },
     {
       name: 'runtime-imports-core-only',

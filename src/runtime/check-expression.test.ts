@@ -12,7 +12,8 @@ describe('checkExpression', () => {
     ['1+', 'Unexpected end of expression (at character 2)'],
     ['', 'Unexpected end of expression (at character 0)'],
     ['a.[', 'Expected "]" before end of expression (at character 3)'],
-    ['/(/', 'Invalid regular expression: /(/g: Unterminated group'],
+    ['/a**/', 'Invalid regular expression: /a**/g: Nothing to repeat'],
+    ['/(/', 'No terminating / in regular expression (at character 3)'],
   ])('says what is wrong with %s', (expression, message) => expect(checkExpression(expression)).toBe(message));
 
   it('refuses one that is too long, without reading it', () => {

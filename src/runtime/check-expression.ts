@@ -1,9 +1,9 @@
 import jsonata from 'jsonata';
 
 /**
- * The longest expression. The parser's time grows with the square of some inputs (chains of `a@$b.`): at this length the
- * worst that was found takes a third of a second, once, and a tenth when the parser is warm; at four times of it, more
- * than half a second in a process that serves others meanwhile.
+ * The longest expression. The parser's time grows with the square of some inputs (chains of `%.` and of `a@$b.`): at this
+ * length the worst that was found takes up to a third of a second in a cold process and a tenth in a warm one; at four
+ * times of it more than half a second, in a process that serves others meanwhile.
  */
 export const MOST_EXPRESSION_CHARACTERS = 4_096;
 

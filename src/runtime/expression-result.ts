@@ -8,19 +8,16 @@ export class ResultError extends Error {
   }
 }
 
-// What a member or an item costs at least: a comma, and quotes or a digit.
-const LEAST_CHARACTERS = 2;
-
 /**
  * The JSON text of what an expression gave: `[value]`, or `[]` for JSONata's "nothing". Throws ResultError for what JSON
- * cannot say (functions, regular expressions, numbers that are not finite), anywhere in it, and for more than about
- * `mostCharacters`. It is counted on the way: `($x := [$x, $x])` thirty times over is small in memory and a gigabyte as text.
+ * cannot say (functions, regular expressions, numbers that are not finite), anywhere in it, and for more than
+ * `mostCharacters`. What the text has at least is counted on the way: `($x := [$x, $x])` thirty times over is small in memory and a gigabyte as text.
  */
 export function toResultJson(value: unknown, mostCharacters: number): string {
   if (value === undefined) return '[]';
   let characters = 0;
-  const json = JSON.stringify([value], (key, item: unknown) => {
-    characters += key.length + LEAST_CHARACTERS + (typeof item === 'string' ? item.length : 0);
+  const json = JSON.stringify([value], (_, item: unknown) => {
+    characters += typeof item === 'string' ? item.length : 1;
     if (characters > mostCharacters) throw tooLarge(mostCharacters);
     refuseOtherThanJson(item);
     return item;

@@ -63,7 +63,9 @@ describe('fillTemplate', () => {
   it('copies any JSON without expressions, __proto__ included', () => {
     const json = fc.jsonValue({ maxDepth: 4 }).filter((value) => findExpressions(value).length === 0);
     fc.assert(
-      fc.property(json, (value) => expect(JSON.stringify(fillTemplate(value, []))).toBe(JSON.stringify(value))),
+      fc.property(json, (value) => {
+        expect(JSON.stringify(fillTemplate(value, []))).toBe(JSON.stringify(value));
+      }),
     );
     const odd = JSON.parse('{"__proto__": {"a": 1}}');
     expect(JSON.stringify(fillTemplate(odd, []))).toBe('{"__proto__":{"a":1}}');

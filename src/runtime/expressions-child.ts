@@ -28,7 +28,7 @@ process.on('disconnect', () => process.exit(0));
 // A terminal sends Ctrl-C to the whole foreground group; the starter drains with expressions still to evaluate.
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => undefined);
-// Whatever a library forgets on a prototype would be seen by evaluations for another tenant.
+// Pollution of a prototype (JSONata had such a hole, CVE-2024-27307) would reach evaluations for other tenants.
 for (const shared of [Object, Array, String, Number, Boolean, Function]) Object.seal(shared.prototype);
 send({ ready: true });
 dieWithParent(Number(process.argv[2]));

@@ -29,6 +29,7 @@ async function runOf(extra: object = {}) {
     stream: true,
     priority: 'normal',
     metadata: { a: 'x'.repeat(512) },
+    webhook: { url: `https://example.com/${'x'.repeat(2000)}` },
     timeoutSeconds: 3599,
     startWithinSeconds: 863_999,
     ...extra,

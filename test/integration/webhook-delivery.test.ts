@@ -50,7 +50,12 @@ beforeEach(async () => {
   tenants += 1;
   tenant = `tenant-${tenants}`;
   [receiver.received.length, answers, times, logLines] = [0, [], [], []];
-  const log = new Writable({ write: (line, _encoding, done) => void (logLines.push(String(line)), done()) });
+  const log = new Writable({
+    write: (line, _encoding, done) => {
+      logLines.push(String(line));
+      done();
+    },
+  });
   deps = {
     state: { ...stores.state, random: () => 0 },
     outgoing: createOutgoingHttp({ localMode: true }),
@@ -246,13 +251,13 @@ describe('a receiver that fails', () => {
     expect(logLines[0]).toContain('"error":"redirected"');
   });
 
-  test('by not being there, or where it may not be, is tried again', async () => {
+  test('because it may not be asked is tried again: a name can lead elsewhere by then', async () => {
+    const before = receiver.connections();
     const outgoing = createOutgoingHttp({ localMode: false });
     const step = await webhookStep({ ...deps, outgoing }, messageFor(await finished()));
     expect(step).toMatchObject({ sendAgain: { attempt: 2 }, delaySeconds: 5 });
     expect(logLines[0]).toContain('"error":"not_https"');
-    expect(receiver.connections()).toBe(receiver.connections());
-    expect(receiver.received).toEqual([]);
+    expect(receiver.connections()).toBe(before);
   });
 });
 
@@ -305,8 +310,7 @@ describe('410', () => {
 
 describe('without a secret', () => {
   test('nothing is sent; once there is one, it arrives', async () => {
-    const lone = `${tenant}-lone`;
-    tenant = lone;
+    tenant = `${tenant}-lone`;
     const made = await createWebhookSecret(stores.state, tenant);
     const job = await finished();
     await deleteWebhookSecret(stores.state, tenant, made?.id ?? '');

@@ -44,10 +44,12 @@ const unsent = (text: string) => {
     state: { ...state, queues: { ...state.queues, send: async () => undefined } },
   });
 };
-/** Lets a worker empty the queue of everything that can be answered for, and stops it. */
+/** Lets a worker receive all that is visible in the queue, and a job of its own after it, and stops it. */
 async function workOff(text: string): Promise<void> {
   const worker = await rig.startWorker();
   await rig.final((await submitted(rig.stores, aRequest(text))).pk);
+  const isAllReceived = async () => (await rig.stores.state.queues.depth(queue)).visible === 0;
+  await eventually(isAllReceived, { ...wait, what: 'all messages are received' });
   await worker.stop();
 }
 

@@ -1,0 +1,57 @@
+import { createServer, type ServerResponse } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { freePort } from './free-port.ts';
+
+/** A model behind the Bedrock emulator that says what the test tells it to, when the test tells it to. */
+export type SpokenModel = {
+  /** For `EMULATOR_UPSTREAM_URL`. */
+  url: string;
+  /** The last user text of each stream that is open now. */
+  prompts(): string[];
+  /** Says the next piece of every open stream. */
+  say(pieceFor: (prompt: string) => string): void;
+  /** Ends every open stream, and from then on each new one at once. */
+  end(): void;
+  /** New streams stay open again. */
+  begin(): void;
+  stop(): Promise<void>;
+};
+
+/** Speaks OpenAI's chat completions, streamed. */
+export async function startSpokenModel(): Promise<SpokenModel> {
+  const open = new Map<ServerResponse, string>();
+  let isOver = false;
+  const finish = (response: ServerResponse): void => {
+    open.delete(response);
+    response.end(`data: ${JSON.stringify({ choices: [{ delta: {}, finish_reason: 'stop' }] })}\n\ndata: [DONE]\n\n`);
+  };
+  const server = createServer(async (request, response) => {
+    const { messages } = JSON.parse(await text(request)) as { messages: { content: string }[] };
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders();
+    open.set(response, messages.at(-1)?.content ?? '');
+    response.once('close', () => open.delete(response));
+    if (isOver) finish(response);
+  });
+  const port = await freePort();
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${port}`,
+    prompts: () => [...open.values()],
+    say(pieceFor) {
+      for (const [response, prompt] of open)
+        response.write(`data: ${JSON.stringify({ choices: [{ delta: { content: pieceFor(prompt) } }] })}\n\n`);
+    },
+    end() {
+      isOver = true;
+      for (const response of open.keys()) finish(response);
+    },
+    begin() {
+      isOver = false;
+    },
+    stop: async () => {
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
