@@ -16,5 +16,5 @@ export function fromTemplate(templateId) {
 
 /** Writes text only where it changes: what is selected stays selected, and nothing is announced twice. @param {HTMLElement} element @param {string} text */
 export function setText(element, text) {
-  if (element.textContent !== text) element.innerHTML = text;
+  if (element.textContent !== text) element.textContent = text;
 }

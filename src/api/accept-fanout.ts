@@ -10,6 +10,7 @@ import { submitFanout } from '../state/submit-fanout.ts';
 import type { AcceptedJob } from './accept-submit.ts';
 import type { ApiDeps } from './api-deps.ts';
 import { type FieldError, invalid, type Problem } from './problem.ts';
+import { webhookSecretErrors, webhookUrlErrors } from './webhook-checks.ts';
 
 /**
  * Takes a fan-out whose form is checked: what REST and the WebSocket do alike. Each branch is looked at as a job would be,
@@ -25,7 +26,12 @@ export async function acceptFanout(
     watcher?: string;
   },
 ): Promise<AcceptedJob | { problem: Problem }> {
-  const errors = fanoutErrors(deps, submit.tenant, submit.request);
+  const { webhook } = submit.request;
+  const errors = [
+    ...fanoutErrors(deps, submit.tenant, submit.request),
+    ...webhookUrlErrors(webhook, deps.config.localMode),
+    ...(await webhookSecretErrors(deps.state, submit.tenant, webhook)),
+  ];
   if (errors.length > 0) return { problem: invalid(errors) };
   const submitted = await submitFanout(deps.state, submit);
   if (submitted.kind === 'conflict')

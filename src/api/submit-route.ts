@@ -1,4 +1,3 @@
-import { newFanoutId } from '../state/submit-fanout.ts';
 import { newJobId } from '../state/submit-job.ts';
 import { acceptFanout } from './accept-fanout.ts';
 import { acceptSubmit, type SubmitDeps } from './accept-submit.ts';
@@ -82,7 +81,7 @@ export function serveFanouts(app: Api, deps: SubmitRouteDeps): void {
     handler: async (request, reply) => {
       const tenant = tenantOf(request);
       const idempotencyKey = request.headers['idempotency-key'];
-      const jobId = newFanoutId(tenant, idempotencyKey);
+      const jobId = newJobId(tenant, idempotencyKey);
       const accept = (watcher: { watcher?: string }) =>
         acceptFanout(deps, { tenant, request: request.body, idempotencyKey, jobId, ...watcher });
       return (await submitAndWait(deps, request, reply, { tenant, jobId, accept })) as never;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { priorities } from './job.ts';
-import { metadataSchema } from './job-request.ts';
+import { metadataSchema, webhookSchema } from './job-request.ts';
 
 /** What `POST /v1/fanouts` takes. Strict: a field that is not served is refused. */
 
@@ -69,6 +69,7 @@ export const fanoutRequestSchema = z
     reduce: reduceSchema.optional(),
     priority: z.enum(priorities).default('normal'),
     metadata: metadataSchema.optional(),
+    webhook: webhookSchema.optional(),
   })
   .superRefine((request, context) => {
     const names = new Set<string>();

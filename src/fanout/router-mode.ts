@@ -3,11 +3,13 @@ import { createEventBus } from '../aws/event-bus.ts';
 import { holdMessages } from '../aws/held-messages.ts';
 import type { MessageEnd } from '../aws/message-end.ts';
 import { openConnections } from '../aws/open-connections.ts';
+import { createOutgoingHttp } from '../aws/outgoing-http.ts';
 import { persist } from '../aws/persist.ts';
 import type { ReceivedMessage } from '../aws/queues.ts';
 import { busName } from '../aws/resource-names.ts';
 import { fanoutMessageSchema, fanoutQueue } from '../core/fanout-message.ts';
 import { eventsQueue, jobEventSchema } from '../core/job-event.ts';
+import { readWebhookMessage, type WebhookMessage, writeWebhookMessage } from '../core/webhook-message.ts';
 import { readFanoutRules } from '../runtime/config-files.ts';
 import { createExpressions } from '../runtime/expressions.ts';
 import { startOpsServer } from '../runtime/ops-server.ts';
@@ -15,12 +17,14 @@ import type { ProcessDeps, Stop } from '../runtime/process-deps.ts';
 import { openState } from '../state/open-state.ts';
 import { createStoreReadiness } from '../state/store-readiness.ts';
 import { deadlineStep } from './deadline-step.ts';
+import type { WebhookDeps } from './deliver-webhook.ts';
 import { joinStep } from './join-step.ts';
 import { planByRules } from './plan-by-rules.ts';
 import type { RouterDeps } from './router-deps.ts';
 import { checkRouting } from './routing-check.ts';
 import { serveQueue } from './serve-queue.ts';
 import { splitStep } from './split-step.ts';
+import { webhookStep } from './webhook-step.ts';
 
 /** Messages of one queue at a time: each waits for DynamoDB most of its time. */
 const slots = 20;
@@ -42,6 +46,7 @@ export async function startRouter(deps: ProcessDeps): Promise<Stop> {
   const plan = planByRules({ rules: readFanoutRules(config.configDir), expressions });
   const bus = config.fanoutBus === 'eventbridge' ? createEventBus(clients.events, busName(config.prefix)) : undefined;
   const router: RouterDeps = { state, lanes, metrics, logger, bus, planByRules: plan };
+  const webhooks: WebhookDeps = { state, outgoing: createOutgoingHttp(config), logger, metrics };
   const stores = createStoreReadiness({ state, lanes: lanes.all });
   const routing = checkRouting({ clients, config, lanes });
   let isStopping = false;
@@ -75,7 +80,7 @@ export async function startRouter(deps: ProcessDeps): Promise<Stop> {
     );
   const stops = [
     await serve(fanoutQueue, (body) => onFanout(router, body)),
-    await serve(eventsQueue, (body) => onEvent(router, body)),
+    await serve(eventsQueue, (_, message) => onEvent(router, webhooks, message)),
   ];
   logger.info(
     { opsPort: ops.port, bus: config.fanoutBus, instance: randomBytes(4).toString('hex') },
@@ -101,9 +106,33 @@ async function onFanout(router: RouterDeps, body: unknown): Promise<MessageEnd> 
   return message.type === 'split' ? await splitStep(router, message) : await deadlineStep(router, message);
 }
 
-async function onEvent(router: RouterDeps, body: unknown): Promise<MessageEnd> {
-  const event = jobEventSchema.safeParse(body).data;
-  return event === undefined ? unreadable : await joinStep(router, event);
+/** The end of a job that a fan-out or a webhook waits for, or the next attempt at a webhook. */
+async function onEvent(router: RouterDeps, webhooks: WebhookDeps, { body }: ReceivedMessage): Promise<MessageEnd> {
+  const webhook = readWebhookMessage(body);
+  if (webhook.kind === 'webhook') return await onWebhook(router, webhooks, webhook.message);
+  const event = jobEventSchema.safeParse(parse(body)).data;
+  if (event === undefined) return unreadable;
+  // Sent before the join, and again if that fails: an attempt that was made is not made twice.
+  if (event.hasWebhook === true) {
+    const { id: jobId, generation, tenant } = event;
+    await sendWebhook(router, { v: 1, type: 'webhook', jobId, generation, tenant, attempt: 1, notBefore: 0 }, 0);
+  }
+  return await joinStep(router, event);
+}
+
+async function onWebhook(router: RouterDeps, webhooks: WebhookDeps, message: WebhookMessage): Promise<MessageEnd> {
+  const step = await webhookStep(webhooks, message);
+  if (step !== 'done') await sendWebhook(router, step.sendAgain, step.delaySeconds);
+  return { kind: 'delete' };
+}
+
+async function sendWebhook({ state }: RouterDeps, message: WebhookMessage, delaySeconds: number): Promise<void> {
+  const delay = delaySeconds > 0 ? { delaySeconds } : {};
+  await state.queues.send(`${state.prefix}${eventsQueue}`, {
+    body: writeWebhookMessage(message),
+    groupId: message.tenant,
+    ...delay,
+  });
 }
 
 /** Whatever goes wrong brings the message back: every step is safe to run again. */

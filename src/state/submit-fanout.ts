@@ -1,14 +1,14 @@
-import { randomBytes } from 'node:crypto';
 import type { Condition } from '../aws/tables.ts';
 import { defaultJoin, type FanoutRequest } from '../core/fanout-request.ts';
-import { keyedJobId, randomJobId } from '../core/job-id.ts';
 import { defaultStartWithinSeconds } from '../core/job-request.ts';
 import { hashOf } from '../core/request-hash.ts';
 import { enqueueFanout } from './enqueue-job.ts';
 import { expireIfOverdue } from './expire-job.ts';
-import { asJob, inputSk, type JobItem, jobKey, jobObjects, metaKey } from './job-item.ts';
+import { asJob, inputSk, type JobItem, jobKey, jobObjects } from './job-item.ts';
+import { hasMeta, putMeta } from './job-meta.ts';
 import { storeValue } from './large-values.ts';
 import type { StateDeps } from './state-deps.ts';
+import { newJobId } from './submit-job.ts';
 
 /** As at the submit of a job: the record first decides, and a repeat with the key does again what may be missing. */
 const notThere: Condition = { expression: 'attribute_not_exists(#pk)' };
@@ -18,15 +18,11 @@ export interface FanoutSubmission {
   request: FanoutRequest;
   idempotencyKey: string | undefined;
   watcher?: string;
+  /** As at the submit of a job; its keys live beside those of jobs, so that one key is one thing. */
   jobId?: string;
 }
 
 export type FanoutSubmitted = { kind: 'accepted'; job: JobItem; isNew: boolean } | { kind: 'conflict' };
-
-/** The id that a fan-out will have; its keys live beside those of jobs, so that one key is one thing. */
-export function newFanoutId(tenant: string, idempotencyKey: string | undefined): string {
-  return idempotencyKey === undefined ? randomJobId(randomBytes(16)) : keyedJobId(tenant, idempotencyKey);
-}
 
 /** Acknowledges a fan-out once DynamoDB and SQS have it. Safe to run twice with a key. Throws AwsError. */
 export async function submitFanout(deps: StateDeps, submission: FanoutSubmission): Promise<FanoutSubmitted> {
@@ -47,8 +43,7 @@ export async function submitFanout(deps: StateDeps, submission: FanoutSubmission
       JSON.stringify(request),
     );
     await deps.tables.put('jobs', { pk: job.pk, sk: job.input, ...value, ttl }, notThere);
-    if (request.metadata !== undefined)
-      await deps.tables.put('jobs', { ...metaKey(job.pk), metadata: request.metadata, ttl }, notThere);
+    await putMeta(deps, job.pk, request, ttl);
     await enqueueFanout(deps, job, 'split');
   }
   return { kind: 'accepted', job, isNew };
@@ -59,7 +54,7 @@ function newParent(
   { tenant, request, idempotencyKey, watcher, jobId: given }: FanoutSubmission,
 ): JobItem {
   const now = deps.now();
-  const jobId = given ?? newFanoutId(tenant, idempotencyKey);
+  const jobId = given ?? newJobId(tenant, idempotencyKey);
   const createdAt = new Date(now).toISOString();
   return {
     ...jobKey(jobId),
@@ -84,7 +79,8 @@ function newParent(
     timeoutMs: (request.join ?? defaultJoin).deadlineSeconds * 1000,
     requestHash: hashOf({ fanout: request }),
     input: inputSk(hashOf(request)),
-    ...(request.metadata !== undefined && { hasMeta: true }),
+    ...(hasMeta(request) && { hasMeta: true }),
+    ...(request.webhook !== undefined && { hasWebhook: true }),
     ...(watcher !== undefined && { watchers: new Set([watcher]) }),
     listKey: tenant,
     listSort: `${createdAt}#${jobId}`,

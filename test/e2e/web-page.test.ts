@@ -32,7 +32,7 @@ afterAll(async () => {
   await stack?.stop();
 });
 
-const withinMs = 15_000;
+const withinMs = 30_000;
 
 async function visit(options: Parameters<typeof openPage>[1] = {}): Promise<WatchedPage> {
   const opened = await openPage(browser, options);

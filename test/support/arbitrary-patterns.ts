@@ -125,7 +125,7 @@ interface Nested {
 export function pattern(one: fc.Arbitrary<unknown>): fc.Arbitrary<Record<string, unknown>> {
   const { object } = fc.letrec<Nested>((tie) => ({
     object: fc.oneof(
-      { weight: 4, arbitrary: fc.dictionary(name, tie('member'), { minKeys: 1, maxKeys: 3 }) },
+      { weight: 9, arbitrary: fc.dictionary(name, tie('member'), { minKeys: 1, maxKeys: 3 }) },
       fc
         .tuple(
           fc.dictionary(name, tie('member'), { maxKeys: 2 }),

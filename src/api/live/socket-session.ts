@@ -6,7 +6,6 @@ import { jobRequestSchema } from '../../core/job-request.ts';
 import { type ClientFrame, clientFrameSchema, type JobFrame } from '../../core/live-frames.ts';
 import { cancelJob } from '../../state/cancel-job.ts';
 import { jobView } from '../../state/job-view.ts';
-import { newFanoutId } from '../../state/submit-fanout.ts';
 import { newJobId } from '../../state/submit-job.ts';
 import { acceptFanout } from '../accept-fanout.ts';
 import { type AcceptedJob, acceptSubmit, type SubmitDeps } from '../accept-submit.ts';
@@ -124,7 +123,7 @@ export class SocketSession {
     const { tenant } = this.#owner;
     const checked = checkPart(fanoutRequestSchema, fanout, 'fanout');
     if ('problem' in checked) return this.#refuse(ref, checked.problem);
-    const jobId = newFanoutId(tenant, idempotencyKey);
+    const jobId = newJobId(tenant, idempotencyKey);
     const { address: watcher } = this.#deps.follower;
     const submit = { tenant, request: checked.value, idempotencyKey, jobId, watcher };
     await this.#accept(ref, jobId, () => acceptFanout(this.#deps, submit));
