@@ -1,9 +1,5 @@
 import { CreateEventBusCommand, PutRuleCommand, PutTargetsCommand } from '@aws-sdk/client-eventbridge';
-import {
-  ListSubscriptionsByTopicCommand,
-  SetSubscriptionAttributesCommand,
-  SubscribeCommand,
-} from '@aws-sdk/client-sns';
+import { CreateTopicCommand, SetSubscriptionAttributesCommand, SubscribeCommand } from '@aws-sdk/client-sns';
 import { priorities } from '../core/job.ts';
 import { eventsQueue, eventsTopic, requestsTopic, routerAttribute } from '../core/job-event.ts';
 import type { Lanes } from '../core/lanes.ts';
@@ -13,7 +9,7 @@ import type { AwsClients } from './clients.ts';
 import { eventSource } from './event-bus.ts';
 import { allowSenders, type ProvisionedQueue } from './provision-queues.ts';
 import { busName, laneQueueName } from './resource-names.ts';
-import { topicArns } from './topic-arns.ts';
+import { subscriptionsOf } from './subscriptions.ts';
 
 /**
  * What decides where a message goes: subscriptions with filter policies (or, by option, rules of a bus) that lead from the
@@ -26,8 +22,8 @@ export async function provisionRouting(deps: {
   queues: ReadonlyMap<string, ProvisionedQueue>;
 }): Promise<void> {
   const { clients, config, lanes, queues } = deps;
-  const arnOf = topicArns(clients.sns, config.prefix);
-  const [requests, events] = await Promise.all([arnOf(requestsTopic), arnOf(eventsTopic)]);
+  const requests = await createTopic(clients, `${config.prefix}${requestsTopic}`);
+  const events = await createTopic(clients, `${config.prefix}${eventsTopic}`);
   const router = queues.get(`${config.prefix}${eventsQueue}`) as ProvisionedQueue;
   await subscribe(clients, events, router, { [routerAttribute]: ['yes'] });
   await allowSenders(clients, router, [{ service: 'sns.amazonaws.com', sourceArn: events }]);
@@ -42,6 +38,12 @@ export async function provisionRouting(deps: {
         ...(rule === undefined ? [] : [{ service: 'events.amazonaws.com', sourceArn: rule }]),
       ]);
     }
+}
+
+/** Of a topic that is there, this gives the ARN and changes nothing. */
+async function createTopic(clients: AwsClients, Name: string): Promise<string> {
+  const { TopicArn } = await awsCall('SNS CreateTopic', () => clients.sns.send(new CreateTopicCommand({ Name })));
+  return TopicArn as string;
 }
 
 /** A raw subscription: the queue gets the message as it was published, without SNS's envelope. */
@@ -67,26 +69,6 @@ async function subscribe(
 async function findSubscription(clients: AwsClients, TopicArn: string, endpoint: string): Promise<string | undefined> {
   for (const [at, arn] of await subscriptionsOf(clients, TopicArn)) if (at === endpoint) return arn;
   return undefined;
-}
-
-/** Endpoint and ARN of each subscription of a topic. */
-export async function subscriptionsOf(
-  clients: Pick<AwsClients, 'sns'>,
-  TopicArn: string,
-): Promise<[endpoint: string, arn: string][]> {
-  const found: [string, string][] = [];
-  let NextToken: string | undefined;
-  do {
-    const request = new ListSubscriptionsByTopicCommand({ TopicArn, ...(NextToken !== undefined && { NextToken }) });
-    const page = await awsCall('SNS ListSubscriptionsByTopic', () => clients.sns.send(request));
-    found.push(
-      ...(page.Subscriptions ?? []).map(
-        ({ Endpoint, SubscriptionArn }) => [Endpoint ?? '', SubscriptionArn ?? ''] as [string, string],
-      ),
-    );
-    NextToken = page.NextToken;
-  } while (NextToken !== undefined);
-  return found;
 }
 
 async function ensureBus(clients: AwsClients, Name: string): Promise<string> {

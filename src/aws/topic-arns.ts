@@ -1,20 +1,32 @@
-import { CreateTopicCommand, type SNSClient } from '@aws-sdk/client-sns';
+import { GetQueueAttributesCommand, GetQueueUrlCommand, type SQSClient } from '@aws-sdk/client-sqs';
+import { eventsQueue } from '../core/job-event.ts';
 import { awsCall } from './aws-error.ts';
 
 /**
- * Looks topics' ARNs up once each. SNS has no look-up by name; CreateTopic of a topic that is there gives its ARN and
- * changes nothing. Source: https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html
+ * The ARN of a topic by its name, made of the ARN of a queue of the same deployment: same account, same region. SNS has no
+ * look-up by name (CreateTopic gives the ARN of one that is there, but a service that only publishes should not be allowed
+ * to create). Looked up once; a failed look-up is tried again. Throws AwsError.
  */
-export function topicArns(client: SNSClient, prefix: string): (topic: string) => Promise<string> {
-  const arns = new Map<string, Promise<string>>();
-  return (topic) => {
-    const known = arns.get(topic);
-    if (known !== undefined) return known;
-    const asked = awsCall('SNS CreateTopic', () =>
-      client.send(new CreateTopicCommand({ Name: `${prefix}${topic}` })),
-    ).then((answer) => answer.TopicArn as string);
-    arns.set(topic, asked);
-    asked.catch(() => arns.delete(topic));
-    return asked;
+export function topicArns(client: SQSClient, prefix: string): (topic: string) => Promise<string> {
+  let known: Promise<string> | undefined;
+  const queueArn = (): Promise<string> => {
+    known ??= readArn(client, `${prefix}${eventsQueue}`);
+    known.catch(() => {
+      known = undefined;
+    });
+    return known;
   };
+  return async (topic) => {
+    const [arn, partition, , region, account] = (await queueArn()).split(':');
+    return [arn, partition, 'sns', region, account, `${prefix}${topic}`].join(':');
+  };
+}
+
+async function readArn(client: SQSClient, queue: string): Promise<string> {
+  const { QueueUrl } = await awsCall('SQS GetQueueUrl', () =>
+    client.send(new GetQueueUrlCommand({ QueueName: queue })),
+  );
+  const request = new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['QueueArn'] });
+  const { Attributes } = await awsCall('SQS GetQueueAttributes', () => client.send(request));
+  return Attributes?.QueueArn as string;
 }

@@ -1,6 +1,6 @@
 import type { AwsClients } from '../aws/clients.ts';
-import { subscriptionsOf } from '../aws/provision-routing.ts';
 import { laneQueueName } from '../aws/resource-names.ts';
+import { subscriptionsOf } from '../aws/subscriptions.ts';
 import { topicArns } from '../aws/topic-arns.ts';
 import { priorities } from '../core/job.ts';
 import { requestsTopic } from '../core/job-event.ts';
@@ -14,7 +14,7 @@ import type { Readiness } from '../runtime/ops-server.ts';
  */
 export function checkRouting(deps: { clients: AwsClients; config: Config; lanes: Lanes }): Readiness {
   const { clients, config, lanes } = deps;
-  const arnOf = topicArns(clients.sns, config.prefix);
+  const arnOf = topicArns(clients.sqs, config.prefix);
   let isGood = config.fanoutBus === 'eventbridge';
   return async () => {
     if (isGood) return {};

@@ -23,7 +23,7 @@ export function openState(
     tables: createTables(clients.dynamodb, config.prefix),
     objects: createObjects(clients.s3, clients.s3Public, config.bucket),
     queues: createQueues(clients.sqs),
-    topics: createTopics(clients.sns, topicArns(clients.sns, config.prefix)),
+    topics: createTopics(clients.sns, topicArns(clients.sqs, config.prefix)),
     connections,
     prefix: config.prefix,
     retentionMs: config.retentionMs,
