@@ -25,6 +25,7 @@ test('of AWS nothing of the shell is left, only what leads to the emulators', ()
     AWS_ENDPOINT_URL: 'http://a',
     AWS_ENDPOINT_URL_DYNAMODB: 'http://d',
     AWS_ENDPOINT_URL_BEDROCK_RUNTIME: 'http://b',
+    AWS_ENDPOINT_URL_BEDROCK_AGENT_RUNTIME: 'http://b',
   });
 });
 
