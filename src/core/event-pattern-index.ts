@@ -1,35 +1,37 @@
 import type { Combination } from './event-pattern-combinations.ts';
-import { type AnchoredField, AnchorIndex } from './event-pattern-lookup.ts';
-import { buildTree, type FieldNode } from './event-pattern-tree.ts';
+import { buildLookup, type Entry } from './event-pattern-lookup.ts';
 import type { Anchor } from './event-pattern-values.ts';
-
-/** A combination of a rule, which an event may match. */
-export interface Candidate {
-  rule: number;
-  tree: FieldNode;
-}
 
 /**
  * Chooses for each combination one field under which it is looked up: an event that has nothing for it there cannot
  * match, and is not tried. The rarest is chosen, which the fewest combinations share: `tenant: ["acme"]` before
  * `modality: ["text"]`, which half of all rules may have.
  *
- * @returns what may match an event: all that do, and few others
+ * @returns the places in the list of those combinations that may match an event: all that do, each once, and few others
  */
-export function indexCandidates(
-  combinations: readonly { rule: number; combination: Combination }[],
-): (event: object) => Set<Candidate> {
-  const shares = countShares(combinations.map(({ combination }) => combination));
-  const index = new AnchorIndex<Candidate>();
-  const always: Candidate[] = [];
-  for (const { rule, combination } of combinations) {
-    const candidate = { rule, tree: buildTree(combination) };
+export function indexCombinations(combinations: readonly Combination[]): (event: object) => number[] {
+  const shares = countShares(combinations);
+  const entries: Entry[] = [];
+  const always: number[] = [];
+  for (const [id, combination] of combinations.entries()) {
     const chosen = rarest(anchoredFields(combination), shares);
-    if (chosen === undefined) always.push(candidate);
-    else index.add(chosen, candidate);
+    if (chosen === undefined) always.push(id);
+    else entries.push({ id, ...chosen });
   }
-  return (event) => index.find(event, new Set(always));
+  const lookUp = buildLookup(entries);
+  return (event) => {
+    const candidates = [...always];
+    const isKnown = new Uint8Array(combinations.length);
+    lookUp(event, (id) => {
+      if (isKnown[id] === 1) return;
+      isKnown[id] = 1;
+      candidates.push(id);
+    });
+    return candidates;
+  };
 }
+
+type AnchoredField = Pick<Entry, 'steps' | 'anchors'>;
 
 /** The fields that need a value, each with the anchors of which the value must have one. */
 function anchoredFields(combination: Combination): AnchoredField[] {
@@ -61,4 +63,6 @@ function rarest(fields: readonly AnchoredField[], shares: ReadonlyMap<string, nu
   return best;
 }
 
-const shareKey = (steps: readonly string[], anchor: Anchor): string => JSON.stringify([steps, anchor]);
+/** Ranges of one field may all overlap, so they count as shared by all that have one. */
+const shareKey = (steps: readonly string[], anchor: Anchor): string =>
+  JSON.stringify([steps, anchor !== 'present' && 'low' in anchor ? 'range' : anchor]);

@@ -1,102 +1,91 @@
+import { RangeTable } from './event-pattern-ranges.ts';
 import { isObject, own } from './event-pattern-tree.ts';
 import { type Anchor, isScalar, type Part, type Scalar, type View, views } from './event-pattern-values.ts';
 
-/** A field, and the anchors of which one of its values must have at least one. */
-export interface AnchoredField {
+/** A number, looked up by one field: by the anchors of which one of the field's values must have at least one. */
+export interface Entry {
+  id: number;
   steps: readonly string[];
   anchors: readonly Anchor[];
 }
 
-/** Finds, for an event, everything that was put under an anchor that one of the event's values has. */
-export class AnchorIndex<T> {
-  readonly #root: Place<T> = { children: new Map(), present: [], tables: [] };
+/** Calls back with the id of each entry that an event has a value for; with some of them more than once. */
+export type Lookup = (event: object, found: (id: number) => void) => void;
 
-  add({ steps, anchors }: AnchoredField, item: T): void {
-    let place = this.#root;
-    for (const step of steps) {
-      const next = place.children.get(step) ?? { children: new Map(), present: [], tables: [] };
-      place.children.set(step, next);
-      place = next;
-    }
-    for (const anchor of anchors) {
-      if (anchor === 'present') place.present.push(item);
-      else put(tableFor(place, anchor), anchor.key, item);
-    }
-  }
-
-  /** Adds to what was found already. */
-  find(event: object, found = new Set<T>()): Set<T> {
-    visit(this.#root, event, found);
-    return found;
-  }
+/** Builds the tables for all entries. */
+export function buildLookup(entries: readonly Entry[]): Lookup {
+  const root = buildPlace(entries, 0);
+  return (event, found) => visit(root, event, found);
 }
 
-/** A place in events. Its tables look at a value found there, each in one way. */
-interface Place<T> {
-  children: Map<string, Place<T>>;
-  present: T[];
-  tables: Table<T>[];
+/** A place in events, and the ways to look at a value found there. */
+interface Place {
+  children: readonly { name: string; place: Place }[];
+  /** Whatever the value is. */
+  present: readonly number[];
+  tables: readonly Table[];
+  ranges: RangeTable | undefined;
 }
-interface Table<T> {
+interface Table {
   view: View;
   part: Part;
-  byKey: Map<Scalar, T[]>;
+  idsByKey: ReadonlyMap<Scalar, readonly number[]>;
   /** Of the keys, for heads and tails: a value has one head of each length. Ascending. */
-  lengths: number[];
+  lengths: readonly number[];
 }
 
-function tableFor<T>(place: Place<T>, { view, part }: { view: View; part: Part }): Table<T> {
-  const known = place.tables.find((table) => table.view === view && table.part === part);
-  if (known !== undefined) return known;
-  const table: Table<T> = { view, part, byKey: new Map(), lengths: [] };
-  place.tables.push(table);
-  return table;
+function buildPlace(entries: readonly Entry[], depth: number): Place {
+  const here = entries
+    .filter(({ steps }) => steps.length === depth)
+    .flatMap(({ id, anchors }) => anchors.map((anchor) => ({ id, anchor })));
+  const below = Map.groupBy(
+    entries.filter(({ steps }) => steps.length > depth),
+    ({ steps }) => steps[depth] ?? '',
+  );
+  const ranges = here.flatMap(({ id, anchor }) => (anchor !== 'present' && 'low' in anchor ? [{ id, ...anchor }] : []));
+  const keyed = here.flatMap(({ id, anchor }) => (anchor !== 'present' && 'key' in anchor ? [{ id, ...anchor }] : []));
+  return {
+    children: [...below].map(([name, members]) => ({ name, place: buildPlace(members, depth + 1) })),
+    present: here.filter(({ anchor }) => anchor === 'present').map(({ id }) => id),
+    tables: [...Map.groupBy(keyed, ({ view, part }) => `${view} ${part}`).values()].flatMap(buildTable),
+    ranges: ranges.length === 0 ? undefined : new RangeTable(ranges),
+  };
 }
 
-function put<T>({ byKey, lengths }: Table<T>, key: Scalar, item: T): void {
-  const items = byKey.get(key);
-  if (items === undefined) byKey.set(key, [item]);
-  else items.push(item);
-  if (typeof key !== 'string' || lengths.includes(key.length)) return;
-  lengths.push(key.length);
-  lengths.sort((a, b) => a - b);
+/** @param anchors all of one view and part */
+function buildTable(anchors: readonly { id: number; view: View; part: Part; key: Scalar }[]): Table[] {
+  return anchors.slice(0, 1).map(({ view, part }) => {
+    const byKey = Map.groupBy(anchors, ({ key }) => key);
+    const lengths = new Set([...byKey.keys()].map((key) => (typeof key === 'string' ? key.length : 0)));
+    const idsByKey = new Map([...byKey].map(([key, members]) => [key, members.map(({ id }) => id)]));
+    return { view, part, idsByKey, lengths: [...lengths].sort((a, b) => a - b) };
+  });
 }
 
 /** Iterative: arrays in arrays, however deep, cannot exhaust the stack. */
-function visit<T>(root: Place<T>, event: object, found: Set<T>): void {
-  const todo: { place: Place<T>; value: unknown }[] = [{ place: root, value: event }];
+function visit(root: Place, event: object, found: (id: number) => void): void {
+  const todo: { place: Place; value: unknown }[] = [{ place: root, value: event }];
   for (let next = todo.pop(); next !== undefined; next = todo.pop()) {
     const { place, value } = next;
     if (isScalar(value)) lookUp(place, value, found);
     else if (Array.isArray(value)) for (const item of value) todo.push({ place, value: item });
     else if (isObject(value))
-      for (const [name, child] of place.children) todo.push({ place: child, value: own(value, name) });
+      for (const { name, place: child } of place.children) todo.push({ place: child, value: own(value, name) });
   }
 }
 
-function lookUp<T>({ present, tables }: Place<T>, value: Scalar, found: Set<T>): void {
-  for (const item of present) found.add(item);
-  for (const { view, part, byKey, lengths } of tables) {
+function lookUp({ present, tables, ranges }: Place, value: Scalar, found: (id: number) => void): void {
+  present.forEach(found);
+  if (typeof value === 'number') ranges?.find(value, found);
+  for (const { view, part, idsByKey, lengths } of tables) {
     const seen = views[view](value);
     if (seen === undefined) continue;
-    if (part === 'whole') addAll(byKey.get(seen), found);
-    else if (typeof seen === 'string') lookUpParts(seen, part, byKey, lengths, found);
+    if (part === 'whole') idsByKey.get(seen)?.forEach(found);
+    else if (typeof seen === 'string')
+      for (const length of lengths) {
+        if (length > seen.length) break;
+        const end = part === 'head' ? seen.slice(0, length) : seen.slice(seen.length - length);
+        idsByKey.get(end)?.forEach(found);
+      }
   }
-}
-
-function lookUpParts<T>(
-  text: string,
-  part: 'head' | 'tail',
-  byKey: ReadonlyMap<Scalar, T[]>,
-  lengths: readonly number[],
-  found: Set<T>,
-): void {
-  for (const length of lengths) {
-    if (length > text.length) return;
-    addAll(byKey.get(part === 'head' ? text.slice(0, length) : text.slice(text.length - length)), found);
-  }
-}
-
-function addAll<T>(items: readonly T[] | undefined, found: Set<T>): void {
-  if (items !== undefined) for (const item of items) found.add(item);
 }

@@ -68,5 +68,5 @@ function toRange(first: string, bound: number, second: string | undefined, upper
 function inRange({ low, lowIsIn, high, highIsIn }: Range): ValueTest {
   const matches = (value: Scalar): boolean =>
     typeof value === 'number' && (lowIsIn ? value >= low : value > low) && (highIsIn ? value <= high : value < high);
-  return { matches, anchor: 'present' };
+  return { matches, anchor: { low, high } };
 }

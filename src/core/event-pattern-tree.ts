@@ -58,7 +58,8 @@ function acceptor(tests: readonly ValueTest[]): (value: Scalar) => boolean {
   const others: ValueTest[] = [];
   for (const test of tests) {
     const { anchor } = test;
-    if (anchor !== 'present' && anchor.view === 'raw' && anchor.part === 'whole') exact.add(anchor.key);
+    if (anchor !== 'present' && 'key' in anchor && anchor.view === 'raw' && anchor.part === 'whole')
+      exact.add(anchor.key);
     else others.push(test);
   }
   return (value) => exact.has(value) || others.some((test) => test.matches(value));

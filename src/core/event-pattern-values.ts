@@ -1,4 +1,5 @@
 import { addressBits } from './event-pattern-cidr.ts';
+import type { Bounds } from './event-pattern-ranges.ts';
 import { matchesWildcard } from './event-pattern-wildcard.ts';
 
 /** A leaf of an event. */
@@ -12,9 +13,9 @@ export interface ValueTest {
 
 /**
  * What a value must look like, at the least, for a test to match it: a key under which many rules' tests are looked up
- * at once. `present` says only that there is a value. A wrong anchor would lose matches, a loose one only costs time.
+ * at once. `present` says only that there is a value, bounds that it is a number within them. A wrong anchor would lose matches, a loose one only costs time.
  */
-export type Anchor = 'present' | { view: View; part: Part; key: Scalar };
+export type Anchor = 'present' | { view: View; part: Part; key: Scalar } | Bounds;
 export type View = keyof typeof views;
 export type Part = 'whole' | 'head' | 'tail';
 

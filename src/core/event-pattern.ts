@@ -1,5 +1,5 @@
 import { parsePattern } from './event-pattern-combinations.ts';
-import { indexCandidates } from './event-pattern-index.ts';
+import { indexCombinations } from './event-pattern-index.ts';
 import { PatternError, type PatternProblem } from './event-pattern-problems.ts';
 import { buildTree, type FieldNode, isObject, matchesNode } from './event-pattern-tree.ts';
 
@@ -54,20 +54,24 @@ export function matches({ trees }: EventPattern, event: unknown): boolean {
  */
 export function compileRules(rules: readonly { name: string; pattern: unknown }[], root = 'rules'): RuleSet {
   const problems: PatternProblem[] = [];
-  const combinations = rules.flatMap(({ pattern }, rule) => {
-    const parsed = parsePattern(pattern, `${root}[${rule}].pattern`);
-    problems.push(...parsed.problems);
-    return parsed.combinations.map((combination) => ({ rule, combination }));
+  const parsed = rules.flatMap(({ name, pattern }, index) => {
+    const rule = parsePattern(pattern, `${root}[${index}].pattern`);
+    problems.push(...rule.problems);
+    return rule.combinations.map((combination) => ({ index, name, combination, tree: buildTree(combination) }));
   });
   if (problems.length > 0) throw new PatternError(problems);
-  const candidatesFor = indexCandidates(combinations);
+  const candidatesFor = indexCombinations(parsed.map(({ combination }) => combination));
   return {
     matchAll(event) {
       if (!isObject(event) || Array.isArray(event)) return [];
-      const matched = new Set<number>();
-      for (const { rule, tree } of candidatesFor(event))
-        if (!matched.has(rule) && matchesNode(tree, event)) matched.add(rule);
-      return [...matched].sort((a, b) => a - b).map((rule) => rules[rule]?.name ?? '');
+      const matched: { index: number; name: string }[] = [];
+      for (const id of candidatesFor(event)) {
+        const candidate = parsed[id];
+        if (candidate !== undefined && matchesNode(candidate.tree, event)) matched.push(candidate);
+      }
+      matched.sort((one, other) => one.index - other.index);
+      // A rule that matches by several of its combinations is one match.
+      return matched.filter(({ index }, at) => index !== matched[at - 1]?.index).map(({ name }) => name);
     },
   };
 }

@@ -62,6 +62,8 @@ const oneByOneMs = 3_000;
 const reactionEveryMs = 2_000;
 const strikeWithinMs = 60_000;
 const firstClimbSeconds = 20;
+/** Beside an outside user a climb fails again and again; after a storm it must not take all day. */
+const slowestClimbSeconds = 120;
 const patienceResetMs = 120_000;
 
 /** Empty books. */
@@ -131,7 +133,8 @@ export function bookThrottle(books: QuotaBooks, nowMs: number): void {
   }
   const again = now - feedback.lastThrottleMs < strikeWithinMs;
   feedback.strikes = again ? feedback.strikes + 1 : 0;
-  if (feedback.m < 1 && !again) feedback.climbSeconds *= 1.5;
+  const isClimbing = feedback.m < 1 && now - feedback.lastReactionMs > oneByOneMs;
+  if (isClimbing) feedback.climbSeconds = Math.min(slowestClimbSeconds, feedback.climbSeconds * 1.5);
   feedback.mBefore = feedback.m;
   feedback.m = Math.max(lowestM, feedback.m * (1 - Math.min(0.16, 0.02 * 2 ** feedback.strikes)));
   feedback.lastReactionMs = now;

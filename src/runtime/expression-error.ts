@@ -5,7 +5,7 @@
  * - `expression_timeout`: not done by its deadline; its process was killed
  * - `expression_memory`: its process ran out of memory and is gone
  * - `expression_too_large`: the expression, its input or its value is over its limit
- * - `expression_unavailable`: no process could be started to evaluate it; may be tried again
+ * - `expression_unavailable`: no process could be started, or two in a row were killed from outside; may be tried again
  * - `expression_stopped`: `stop()` came first
  */
 export type ExpressionErrorCode =

@@ -49,25 +49,31 @@ export function createExpressionPool(options: PoolOptions): ExpressionPool {
     void work(slot, task);
   };
   const work = async (slot: Slot, task: Task): Promise<void> => {
-    const end = await evaluateIn(slot, task.evaluation).catch(unavailable);
+    let end = await evaluateIn(slot, task.evaluation);
+    // The process may have ended while it was idle, which is nothing to the evaluation that noticed; twice is safe.
+    if (isUnavailable(end) && slot.process && !isStopped) end = await evaluateIn(slot, task.evaluation);
     slot.isBusy = false;
     task.resolve(end);
     next();
   };
   const evaluateIn = async (slot: Slot, evaluation: Evaluation): Promise<EvaluationEnd> => {
-    const used = slot.process?.isGone() === false ? slot.process : startExpressionProcess(memoryMb);
-    slot.process = used;
-    const end = await used.evaluate(evaluation, timeoutMs);
-    if (used.isGone() && !isStopped) {
-      logger?.warn(
-        { code: 'failure' in end ? end.failure.code : undefined },
-        'the process for expressions is replaced',
-      );
+    try {
+      slot.process ??= startExpressionProcess(memoryMb);
+      const used = slot.process;
+      const end = await used.evaluate(evaluation, timeoutMs);
+      if (used.isGone() && !isStopped) replace(slot, used, end);
+      return end;
+    } catch (error) {
+      // The system had no process for us (ENOMEM), the one thing that is thrown on the way.
       slot.process = undefined;
-      // At once, so that the next one does not wait for a start; but not where a start is what failed.
-      if (used.wasReady()) slot.process = startExpressionProcess(memoryMb);
+      return { failure: { code: 'expression_unavailable', message: `No process: ${(error as Error).message}` } };
     }
-    return end;
+  };
+  /** At once, so that the next evaluation does not wait for a start; but not where a start is what failed. */
+  const replace = (slot: Slot, used: ExpressionProcess, end: EvaluationEnd): void => {
+    logger?.warn({ code: 'failure' in end ? end.failure.code : undefined }, 'the process for expressions is replaced');
+    slot.process = undefined;
+    if (used.wasReady()) slot.process = startExpressionProcess(memoryMb);
   };
 
   return {
@@ -99,9 +105,8 @@ export function createExpressionPool(options: PoolOptions): ExpressionPool {
   };
 }
 
-/** The system had no process for us (ENOMEM): the one thing that is thrown on the way. */
-function unavailable(error: Error): EvaluationEnd {
-  return { failure: { code: 'expression_unavailable', message: `No process for expressions: ${error.message}` } };
+function isUnavailable(end: EvaluationEnd): boolean {
+  return 'failure' in end && end.failure.code === 'expression_unavailable';
 }
 
 function checkOptions(options: PoolOptions): PoolOptions {

@@ -7,8 +7,8 @@ import type { ExpressionReply, ExpressionRequest } from './expression-messages.t
 const ENTRY = fileURLToPath(new URL('./expressions-child.ts', import.meta.url));
 // A start takes a quarter of a second on an idle machine; a container that is being throttled can take a hundred times that.
 const START_TIMEOUT_MS = 30_000;
-// V8 out of heap aborts; the kernel out of memory kills. Nobody else sends these to a process that we did not kill.
-const MEMORY_SIGNALS: readonly (NodeJS.Signals | null)[] = ['SIGABRT', 'SIGTRAP', 'SIGILL', 'SIGKILL'];
+// How V8 ends a process that is out of heap, by build. Not SIGKILL: that is the kernel out of memory, or anybody.
+const MEMORY_SIGNALS: readonly (NodeJS.Signals | null)[] = ['SIGABRT', 'SIGTRAP', 'SIGILL'];
 
 export type Evaluation = Pick<ExpressionRequest, 'expressions' | 'document'>;
 type Failure = { code: ExpressionErrorCode; message: string; position?: number | undefined; index?: number };
@@ -74,6 +74,7 @@ export function startExpressionProcess(memoryMb: number): ExpressionProcess {
     const replied = new Promise<EvaluationEnd>((resolve) => {
       onReply = (reply) => reply.id === id && resolve(reply);
     });
+    // Where it cannot be sent, the process is gone, which `gone` tells.
     child.send({ id, ...evaluation } satisfies ExpressionRequest, () => undefined);
     const end = await within(timeoutMs, Promise.race([replied, gone.promise]));
     if (end !== OVERDUE) return end;

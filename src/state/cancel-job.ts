@@ -45,10 +45,12 @@ export async function cancelJob(deps: StateDeps, tenant: string, jobId: string):
       condition: unchanged(job),
     });
     if (after === undefined) continue;
-    if (job.status === 'running' && job.worker !== undefined) await tellWorkerOfCancel(deps, job.worker, jobId);
-    const cancelled = await announceEnd(deps, after as unknown as JobItem);
-    // Told twice is harmless, and not told is found: by the job's own message, or by the next event of a branch.
+    const cancelled = after as unknown as JobItem;
+    // It is cancelled, whoever hears of it. Told twice is harmless, and not told is found: by the worker's refused finish,
+    // by the job's own message, by the slow re-read, or by the next event of a branch.
     await Promise.allSettled([
+      ...(job.status === 'running' && job.worker !== undefined ? [tellWorkerOfCancel(deps, job.worker, jobId)] : []),
+      announceEnd(deps, cancelled),
       publishEnd(deps, cancelled),
       ...(job.kind === 'fanout' ? [enqueueFanout(deps, cancelled, 'tidy')] : []),
     ]);

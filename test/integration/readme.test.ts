@@ -5,7 +5,8 @@ import { readEmulatorEnv } from '../../local/bedrock/emulator-env.ts';
 import { repository } from '../../local/child.ts';
 import { withTables } from '../../local/readme-tables.ts';
 import { readSettings } from '../../local/settings.ts';
-import { jobsByTime, tableName } from '../../src/aws/resource-names.ts';
+import { busName, jobsByTime, tableName } from '../../src/aws/resource-names.ts';
+import { eventsTopic, requestsTopic } from '../../src/core/job-event.ts';
 import { lanesFileSchema } from '../../src/core/lanes.ts';
 import { limitsFileSchema } from '../../src/core/limits.ts';
 import { commandsIn, usageOf } from '../support/aws-usage.ts';
@@ -75,7 +76,7 @@ interface Policy {
   Version: string;
   Statement: { Sid: string; Effect: string; Action: string | string[]; Resource: string | string[] }[];
 }
-const policyNames = ['api', 'worker', 'provision', 'keys', 'gateway'];
+const policyNames = ['api', 'worker', 'fanout-router', 'provision', 'keys', 'gateway'];
 const policyOf = (name: string): Policy => JSON.parse(read(`docs/iam/${name}.json`)) as Policy;
 
 /** What a policy allows, as `resource action` in the words of `usageOf`; other resources by their ARN. */
@@ -95,6 +96,9 @@ function resourceOf(arn: string): string {
   if (arn === `${table}${tableName('PREFIX', 'jobs')}/index/${jobsByTime}`) return 'index';
   if (arn === `${table}${tableName('PREFIX', 'control')}`) return 'control';
   if (arn === 'arn:aws:sqs:REGION:ACCOUNT:PREFIX*') return 'queues';
+  for (const topic of [eventsTopic, requestsTopic])
+    if (arn === `arn:aws:sns:REGION:ACCOUNT:PREFIX${topic}`) return topic;
+  if (arn === `arn:aws:events:REGION:ACCOUNT:event-bus/${busName('PREFIX')}`) return 'bus';
   if (arn === 'arn:aws:s3:::BUCKET' || arn === 'arn:aws:s3:::BUCKET/*') return 'objects';
   return arn.startsWith('arn:aws:bedrock:') ? 'bedrock' : arn;
 }
@@ -110,6 +114,7 @@ test.each(policyNames)('the policy of %s is a policy, and the README names it', 
 test.each([
   ['api', 'src/api/api-mode.ts', 'startApi'],
   ['worker', 'src/workers/worker-mode.ts', 'startWorker'],
+  ['fanout-router', 'src/fanout/router-mode.ts', 'startRouter'],
   ['keys', 'src/api/keys-mode.ts', 'keysCommand'],
 ])('the policy of %s allows what its source asks for, and nothing else', (name, file, start) => {
   const used = usageOf(file, start);
@@ -128,6 +133,7 @@ const actions: Record<string, string> = {
   ...{ ChangeMessageVisibilityBatch: 'ChangeMessageVisibility' },
   ...{ HeadBucket: 'ListBucket', ListObjectsV2: 'ListBucket', DeleteObjects: 'DeleteObject' },
   PutBucketLifecycleConfiguration: 'PutLifecycleConfiguration',
+  PublishBatch: 'Publish',
   PostToConnection: 'ManageConnections',
 };
 const actionOf = (command: string): string => actions[command] ?? command;
@@ -137,7 +143,9 @@ const actionsOf = (name: string): Set<string> =>
   );
 
 test('the policy of provision allows the commands of its files, and nothing else', () => {
-  expect([...actionsOf('provision')].sort()).toEqual([...commandsIn('src/aws/provision*.ts')].map(actionOf).sort());
+  expect([...actionsOf('provision')].sort()).toEqual(
+    [...commandsIn('src/aws/{provision*,subscriptions}.ts')].map(actionOf).sort(),
+  );
 });
 
 test('every command that the source sends to AWS is in one of the policies', () => {

@@ -18,6 +18,7 @@ import { claimJob } from '../../src/state/claim-job.ts';
 import { finishJob } from '../../src/state/finish-job.ts';
 import { jobKey } from '../../src/state/job-item.ts';
 import { openState } from '../../src/state/open-state.ts';
+import type { StateDeps } from '../../src/state/state-deps.ts';
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts';
 
 export const chatModel = 'test.chat-v1:0';
@@ -48,6 +49,10 @@ export type ApiOptions = {
   limits?: object;
   /** `PENSTOCK_*` variables; local mode is on unless they say otherwise. */
   env?: NodeJS.ProcessEnv;
+  /** The interval at which followed jobs are read again, if not the usual one. */
+  rereadMs?: number;
+  /** Drops what would be pushed to this api. */
+  losePushes?: boolean;
 };
 
 export type ApiAnswer = { status: number; headers: Headers; body: Record<string, unknown>; text: string };
@@ -103,13 +108,18 @@ export async function startTestApi(options: ApiOptions = {}): Promise<TestApi> {
   const logger = pino({ level: 'trace' }, lineStream(logLines));
   const config = readConfig(env);
   const metrics = createMetrics();
-  const opened = openState(config, metrics);
+  const address = 'test@127.0.0.1:1';
+  // What a worker would post to this api is handed over as it would come.
+  const post: StateDeps['connections']['post'] = (to, { json }) => {
+    if (to === address && options.losePushes !== true) hub.onLine(JSON.stringify(json));
+  };
+  const opened = openState(config, metrics, { post });
   const clock = { now: Date.now() };
   const state = { ...opened.state, now: () => clock.now };
   const limits = limitsFileSchema.parse(options.limits ?? { default: { submitsPerSecond: 1e6, s3AllowList: [] } });
   await provision({ clients: opened.clients, config, lanes: testLanes, logger });
-  // Nobody pushes to this one: what it tells its clients it has read.
-  const hub = new Hub({ state, metrics, logger, address: 'test@127.0.0.1:1' });
+  const { rereadMs } = options;
+  const hub = new Hub({ state, metrics, logger, address, ...(rereadMs !== undefined && { rereadMs }) });
   const { signal: stopping } = new AbortController();
   const deps: ApiDeps = { config, logger, metrics, lanes: testLanes, limits, state, hub, stopping };
   const app = await createHttpServer(deps);
@@ -132,6 +142,7 @@ export async function startTestApi(options: ApiOptions = {}): Promise<TestApi> {
     finish: (id, ending = {}) => finish(deps, id, ending),
     makeKey: (tenant, scopes, expiresAt) => makeKey(deps, tenant, scopes, expiresAt),
     stop: async () => {
+      hub.stop();
       await app.close();
       opened.clients.destroy();
       await Promise.all([dynamodb.stop(), sqs.stop()]);

@@ -10,7 +10,10 @@ import { repository } from '../../local/child.ts';
 /** `jobs GetItem`, `queues SendMessage`, ...: the resource, and the IAM action without its service. */
 export type Usage = Set<string>;
 
-/** The doors' methods, with what each asks for. A table's method is told by its first argument. */
+/**
+ * The doors' methods, with what each asks for. A table's or topic's method is told by its first argument; an action with a
+ * resource of its own is written out.
+ */
 const methods: Record<string, Record<string, string[]>> = {
   tables: {
     get: ['GetItem'],
@@ -42,12 +45,21 @@ const methods: Record<string, Record<string, string[]>> = {
     startAsync: ['InvokeModel'],
     readAsync: ['GetAsyncInvoke'],
   },
+  // The ARN of a topic is made of a queue's.
+  topics: {
+    publish: ['Publish', 'queues GetQueueUrl', 'queues GetQueueAttributes'],
+    publishAll: ['Publish', 'queues GetQueueUrl', 'queues GetQueueAttributes'],
+  },
+  bus: { putAll: ['PutEvents'] },
+  agents: { invoke: ['bedrock InvokeAgent'], retrieve: ['bedrock Retrieve'] },
 };
 
 /** Functions that ask AWS without a method of a door. */
 const functions: Record<string, string[]> = {
   listByTime: ['index Query'],
   startReceiver: ['queues ReceiveMessage'],
+  // Outside provisioning only the topic of requests is looked at.
+  subscriptionsOf: ['requests ListSubscriptionsByTopic'],
 };
 
 interface Declaration {
@@ -69,7 +81,7 @@ export function usageOf(file: string, name: string): Usage {
     if (seen.has(key) || declaration === undefined) continue;
     seen.add(key);
     // The doors make every method; which of them are called is looked for above.
-    if (!/^src\/aws\/(tables|queues|objects|bedrock)\.ts$/.test(key.split(':')[0] as string))
+    if (!/^src\/aws\/(tables|queues|objects|bedrock|topics|event-bus|agents)\.ts$/.test(key.split(':')[0] as string))
       for (const use of usesIn(declaration.text)) usage.add(use);
     for (const word of declaration.text.match(/\w+/g) ?? []) {
       const target = declaration.names.get(word);
@@ -80,9 +92,14 @@ export function usageOf(file: string, name: string): Usage {
 }
 
 function usesIn(text: string): string[] {
-  const called = [...text.matchAll(/\b(tables|queues|objects|bedrock)\s*\.\s*(\w+)\((?:\s*'(\w+)')?/g)];
-  const byMethod = called.flatMap(([, door = '', method = '', table]) =>
-    (methods[door]?.[method] ?? []).map((action) => `${door === 'tables' ? table : door} ${action}`),
+  const doors = Object.keys(methods).join('|');
+  const called = [
+    ...text.matchAll(new RegExp(`\\b(${doors})\\s*\\.\\s*(\\w+)\\((?:\\s*'(\\w+)'|\\s*(\\w+)Topic\\b)?`, 'g')),
+  ];
+  const byMethod = called.flatMap(([, door = '', method = '', table, topic]) =>
+    (methods[door]?.[method] ?? []).map((action) =>
+      action.includes(' ') ? action : `${table ?? topic ?? door} ${action}`,
+    ),
   );
   const byFunction = Object.entries(functions).flatMap(([word, uses]) =>
     new RegExp(`\\b${word}\\(`).test(text) ? uses : [],
