@@ -48,7 +48,8 @@ export class JobCard {
     this.#answer.append(this.#answerText);
     copyOnClick(part('copy'), () => this.#answerText.data, this.#answer);
     copyOnClick(part('copy-curl'), () => this.#curl(), part('curl'));
-    part('details').addEventListener('toggle', () => setText(part('curl'), this.#curl()));
+    // The key may have changed since.
+    part('details').addEventListener('toggle', () => this.#write('curl', this.#curl()));
     this.#onPress('cancel', onCancel);
     this.#onPress('retry', onRetry);
   }
@@ -65,6 +66,7 @@ export class JobCard {
     this.#write('prompt', prompt || `Job ${id}`);
     this.#part('prompt').title = prompt;
     this.#write('id', id ?? '');
+    this.#write('curl', this.#curl());
     this.#part('details').hidden = id === undefined;
     this.#showText(text);
     this.#answer.hidden = text === '' && isFinal(status);

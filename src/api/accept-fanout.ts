@@ -46,9 +46,13 @@ export async function acceptFanout(
   };
 }
 
-function fanoutErrors(deps: ApiDeps, tenant: string, { input, branches = [] }: FanoutRequest): FieldError[] {
+function fanoutErrors(deps: ApiDeps, tenant: string, { input, branches = [], reduce }: FanoutRequest): FieldError[] {
   const allowed = [`s3://${deps.state.objects.bucket}/${tenant}/`, ...limitsOf(deps.limits, tenant).s3AllowList];
   const errors: FieldError[] = refusedUris(input, allowed, 'input');
+  if (reduce?.model !== undefined) {
+    const planned = planBranch({ name: 'reduce', model: reduce.model }, deps.lanes);
+    if ('message' in planned) errors.push({ path: 'reduce.model', message: planned.message });
+  }
   for (const [index, branch] of branches.entries()) {
     const at = `branches[${index}]`;
     errors.push(...refusedUris(branch.input ?? {}, allowed, `${at}.input`));

@@ -9,7 +9,9 @@ import type { Anchor } from './event-pattern-values.ts';
  *
  * @returns the places in the list of those combinations that may match an event: all that do, each once, and few others
  */
-export function indexCombinations(combinations: readonly Combination[]): (event: object) => number[] {
+export function indexCombinations(
+  combinations: readonly Combination[],
+): (event: Readonly<Record<string, unknown>>) => number[] {
   const shares = countShares(combinations);
   const entries: Entry[] = [];
   const always: number[] = [];
@@ -19,12 +21,15 @@ export function indexCombinations(combinations: readonly Combination[]): (event:
     else entries.push({ id, ...chosen });
   }
   const lookUp = buildLookup(entries);
+  // The turn in which each was last found: kept from call to call, because to clear a thousand takes as long as the rest.
+  const foundIn = new Float64Array(combinations.length);
+  let turn = 0;
   return (event) => {
+    turn += 1;
     const candidates = [...always];
-    const isKnown = new Uint8Array(combinations.length);
     lookUp(event, (id) => {
-      if (isKnown[id] === 1) return;
-      isKnown[id] = 1;
+      if (foundIn[id] === turn) return;
+      foundIn[id] = turn;
       candidates.push(id);
     });
     return candidates;

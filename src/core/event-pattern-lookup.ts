@@ -10,7 +10,7 @@ export interface Entry {
 }
 
 /** Calls back with the id of each entry that an event has a value for; with some of them more than once. */
-export type Lookup = (event: object, found: (id: number) => void) => void;
+export type Lookup = (event: Readonly<Record<string, unknown>>, found: (id: number) => void) => void;
 
 /** Builds the tables for all entries. */
 export function buildLookup(entries: readonly Entry[]): Lookup {
@@ -29,7 +29,7 @@ interface Place {
 interface Table {
   view: View;
   part: Part;
-  idsByKey: ReadonlyMap<Scalar, readonly number[]>;
+  idsByKey: ReadonlyMap<Scalar | undefined, readonly number[]>;
   /** Of the keys, for heads and tails: a value has one head of each length. Ascending. */
   lengths: readonly number[];
 }
@@ -63,7 +63,7 @@ function buildTable(anchors: readonly { id: number; view: View; part: Part; key:
 }
 
 /** Iterative: arrays in arrays, however deep, cannot exhaust the stack. */
-function visit(root: Place, event: object, found: (id: number) => void): void {
+function visit(root: Place, event: unknown, found: (id: number) => void): void {
   const todo: { place: Place; value: unknown }[] = [{ place: root, value: event }];
   for (let next = todo.pop(); next !== undefined; next = todo.pop()) {
     const { place, value } = next;
@@ -77,15 +77,17 @@ function visit(root: Place, event: object, found: (id: number) => void): void {
 function lookUp({ present, tables, ranges }: Place, value: Scalar, found: (id: number) => void): void {
   present.forEach(found);
   if (typeof value === 'number') ranges?.find(value, found);
-  for (const { view, part, idsByKey, lengths } of tables) {
-    const seen = views[view](value);
-    if (seen === undefined) continue;
-    if (part === 'whole') idsByKey.get(seen)?.forEach(found);
-    else if (typeof seen === 'string')
-      for (const length of lengths) {
-        if (length > seen.length) break;
-        const end = part === 'head' ? seen.slice(0, length) : seen.slice(seen.length - length);
-        idsByKey.get(end)?.forEach(found);
-      }
+  for (const table of tables) {
+    const seen = views[table.view](value);
+    if (table.part === 'whole') table.idsByKey.get(seen)?.forEach(found);
+    else if (typeof seen === 'string') lookUpEnds(table, seen, found);
+  }
+}
+
+function lookUpEnds({ part, idsByKey, lengths }: Table, text: string, found: (id: number) => void): void {
+  for (const length of lengths) {
+    if (length > text.length) return;
+    const end = part === 'head' ? text.slice(0, length) : text.slice(text.length - length);
+    idsByKey.get(end)?.forEach(found);
   }
 }

@@ -62,6 +62,8 @@ function acceptor(tests: readonly ValueTest[]): (value: Scalar) => boolean {
       exact.add(anchor.key);
     else others.push(test);
   }
+  const [only] = exact;
+  if (exact.size === 1 && others.length === 0) return (value) => value === only;
   return (value) => exact.has(value) || others.some((test) => test.matches(value));
 }
 
@@ -74,7 +76,7 @@ export function matchesNode(node: FieldNode, value: unknown, arrays = 0): boolea
   return node.accepts === undefined && !node.childrenNeedValue;
 }
 
-function matchesChildren(node: FieldNode, object: object, arrays: number): boolean {
+function matchesChildren(node: FieldNode, object: Readonly<Record<string, unknown>>, arrays: number): boolean {
   for (const { name, node: child } of node.children) if (!matchesNode(child, own(object, name), arrays)) return false;
   return true;
 }
@@ -108,10 +110,10 @@ function hasValue(value: unknown, steps: readonly string[], arrays: number): boo
 }
 
 /** A member of the object itself: `constructor` and the like are no fields of it. */
-export function own(object: object, name: string): unknown {
-  return Object.hasOwn(object, name) ? Reflect.get(object, name) : undefined;
+export function own(object: Readonly<Record<string, unknown>>, name: string): unknown {
+  return Object.hasOwn(object, name) ? object[name] : undefined;
 }
 
-export function isObject(value: unknown): value is object {
+export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null;
 }

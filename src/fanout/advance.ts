@@ -1,4 +1,4 @@
-import { type FanoutPlan, reduceIndex } from '../core/fanout-plan.ts';
+import type { FanoutPlan } from '../core/fanout-plan.ts';
 import { isFinal } from '../core/job.ts';
 import { type Decision, decideJoin } from '../core/join.ts';
 import { cancelJob } from '../state/cancel-job.ts';
@@ -19,16 +19,34 @@ import type { RouterDeps } from './router-deps.ts';
 export async function advance(deps: RouterDeps, parent: JobItem, isLate: boolean): Promise<void> {
   const plan = await readPlan(deps.state, parent.pk);
   if (plan === undefined) return;
-  if (isFinal(parent.status)) return await cancelOpen(deps, parent, plan);
+  if (isFinal(parent.status)) {
+    await cancelOpen(deps, parent, plan);
+    return await cancelReduce(deps, parent);
+  }
   if (parent.status !== 'running') return;
   const decision = decideJoin(plan.join, countsOf(parent), plan.branches.length, parent.generation, isLate);
   if (decision.kind === 'waiting') return;
   await cancelOpen(deps, parent, plan);
-  const needsReduce = decision.kind === 'met' && plan.reduce.type !== 'collect';
-  // At the deadline a reduce that was started already is not waited for any longer.
-  const gaveUp = needsReduce && isLate && (await readReduce(deps, parent)) !== undefined;
-  if (needsReduce && !gaveUp) return await startReduce(deps, parent, plan);
-  await endParent(deps, parent, plan, gaveUp ? lateReduce : decision);
+  if (decision.kind === 'failed' || plan.reduce.type === 'collect')
+    return await endParent(deps, parent, plan, decision);
+  if (!isLate || !(await isOverdue(deps, parent))) return await startReduce(deps, parent, plan);
+  // Ended first: the cancelled reduce is told of too, and must find nothing to end.
+  await endParent(deps, parent, plan, lateReduce);
+  await cancelReduce(deps, parent);
+}
+
+/** What a reduce gets that the deadline itself has started, over what there is: long for a model's answer. */
+export const lastReduceSeconds = 30;
+
+/**
+ * Whether the reduce of a parent past its deadline is not waited for any longer: one that began before it, or has had its
+ * time after it. The branches that the deadline cancels are told of at once, and must not be taken for a second deadline.
+ */
+async function isOverdue(deps: RouterDeps, parent: JobItem): Promise<boolean> {
+  const reduce = await readReduce(deps, parent);
+  if (reduce === undefined || isFinal(reduce.status)) return false;
+  const beganInTime = reduce.createdAt < (parent.deadlineAt ?? 0);
+  return beganInTime || deps.state.now() >= reduce.createdAt + lastReduceSeconds * 1000;
 }
 
 const lateReduce: Decision & { kind: 'failed' } = {
@@ -41,9 +59,11 @@ const lateReduce: Decision & { kind: 'failed' } = {
 async function cancelOpen(deps: RouterDeps, parent: JobItem, plan: FanoutPlan): Promise<void> {
   const children = await readChildren(deps.state, parent, plan);
   const open = children.filter((child) => child !== undefined && !isFinal(child.status)) as JobItem[];
-  await Promise.all(
-    open
-      .filter((child) => child.parent?.index !== reduceIndex)
-      .map((child) => cancelJob(deps.state, child.tenant, child.pk)),
-  );
+  await Promise.all(open.map((child) => cancelJob(deps.state, child.tenant, child.pk)));
+}
+
+/** The reduce of a fan-out that has ended without it. */
+async function cancelReduce(deps: RouterDeps, parent: JobItem): Promise<void> {
+  const reduce = await readReduce(deps, parent);
+  if (reduce !== undefined && !isFinal(reduce.status)) await cancelJob(deps.state, reduce.tenant, reduce.pk);
 }

@@ -3,7 +3,7 @@ import type { FanoutMessage } from '../core/fanout-message.ts';
 import { isFinal } from '../core/job.ts';
 import { enqueueFanout } from '../state/enqueue-job.ts';
 import { readJob } from '../state/read-job.ts';
-import { advance } from './advance.ts';
+import { advance, lastReduceSeconds } from './advance.ts';
 import { isLate } from './join-step.ts';
 import type { RouterDeps } from './router-deps.ts';
 import { delayUntil } from './split-step.ts';
@@ -23,6 +23,6 @@ export async function deadlineStep(deps: RouterDeps, message: FanoutMessage): Pr
   await advance(deps, parent, late);
   // A reduce that was started at the last moment gets one more look.
   const after = await readJob(deps.state, message.parentId);
-  if (after?.status === 'running') return { kind: 'hide', seconds: 30 };
+  if (after?.status === 'running') return { kind: 'hide', seconds: lastReduceSeconds };
   return { kind: 'delete' };
 }

@@ -2,7 +2,7 @@ import type { MessageEnd } from '../aws/message-end.ts';
 import type { FanoutMessage } from '../core/fanout-message.ts';
 import { type FanoutPlan, planBranch } from '../core/fanout-plan.ts';
 import { defaultJoin, type FanoutRequest } from '../core/fanout-request.ts';
-import type { JobError } from '../core/job.ts';
+import { isFinal, type JobError } from '../core/job.ts';
 import { defaultStartWithinSeconds } from '../core/job-request.ts';
 import { startParent } from '../state/count-branch.ts';
 import { enqueueFanout } from '../state/enqueue-job.ts';
@@ -27,7 +27,7 @@ export async function splitStep(deps: RouterDeps, message: FanoutMessage): Promi
   const { state, lanes } = deps;
   const parent = await readJob(state, message.parentId);
   if (parent === undefined || parent.generation !== message.generation) return { kind: 'delete' };
-  if (parent.status !== 'queued' && parent.status !== 'running') return { kind: 'delete' };
+  if (isFinal(parent.status)) return await tidyUp(deps, parent);
   const planned = await planOf(deps, parent);
   if ('error' in planned) return await failAtOnce(deps, parent, planned.error);
   const settingsOf = (name: string) => ({
@@ -38,11 +38,18 @@ export async function splitStep(deps: RouterDeps, message: FanoutMessage): Promi
   // Running before anything is published: a branch may end before the next line is reached.
   const running =
     (await startParent(state, parent, planned.plan.join.deadlineSeconds * 1000)) ?? (await readJob(state, parent.pk));
-  if (running?.status !== 'running' || running.generation !== message.generation) return { kind: 'delete' };
+  if (running?.generation !== message.generation) return { kind: 'delete' };
+  if (isFinal(running.status)) return await tidyUp(deps, running);
   await publishBranches(deps, children);
   await enqueueFanout(state, running, 'deadline', delayUntil(state.now(), running));
   // A retry whose every branch has its answer has nothing to wait for.
   if (children.length === 0) await advance(deps, running, false);
+  return { kind: 'delete' };
+}
+
+/** A parent that was cancelled while it was split: its branches may have been made after they were to be cancelled. */
+async function tidyUp(deps: RouterDeps, parent: JobItem): Promise<MessageEnd> {
+  await advance(deps, parent, false);
   return { kind: 'delete' };
 }
 

@@ -58,8 +58,8 @@ export function createExpressionPool(options: PoolOptions): ExpressionPool {
   };
   const evaluateIn = async (slot: Slot, evaluation: Evaluation): Promise<EvaluationEnd> => {
     try {
-      slot.process ??= startExpressionProcess(memoryMb);
-      const used = slot.process;
+      const used = slot.process?.isGone() === false ? slot.process : startExpressionProcess(memoryMb);
+      slot.process = used;
       const end = await used.evaluate(evaluation, timeoutMs);
       if (used.isGone() && !isStopped) replace(slot, used, end);
       return end;

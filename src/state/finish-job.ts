@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { Condition } from '../aws/tables.ts';
 import { isFinal, type JobError, type Usage } from '../core/job.ts';
 import { announceJob } from './announce-job.ts';
@@ -13,6 +14,9 @@ import type { StateDeps } from './state-deps.ts';
  *     worker A: put output#1 ---------------------------------- finish if fence is 1: refused, output#1 is never read
  *     worker B:     claim (fence 2) - put output#2 - finish if fence is 2: output = output#2
  *     client:                       cancel (fence 3) first: both are refused
+ *
+ * Nobody claims a fan-out: two routers may join it under the same fence, so each writes an answer of its own name, and the
+ * one that was refused has not touched the other's.
  */
 const stillMine = (job: JobItem): Condition => ({
   expression: '#status = :running AND #fence = :fence',
@@ -69,7 +73,11 @@ export async function finishJob(deps: StateDeps, job: JobItem, ending: Ending): 
   const stored = asJob(await deps.tables.get('jobs', jobKey(job.pk)));
   // The first try got through and its answer was lost: the end is ours.
   const isOurs =
-    stored !== undefined && isFinal(stored.status) && stored.fence === job.fence && stored.status === ending.status;
+    stored !== undefined &&
+    isFinal(stored.status) &&
+    stored.fence === job.fence &&
+    stored.status === ending.status &&
+    (job.kind !== 'fanout' || stored.output === output);
   return isOurs ? finished(deps, stored, ending) : { kind: 'lost', job: stored };
 }
 
@@ -83,8 +91,9 @@ function finished(deps: StateDeps, job: JobItem, ending: Ending): Finished {
 }
 
 async function putOutput(deps: StateDeps, job: JobItem, text: string): Promise<string> {
-  const sk = outputSk(job.fence);
-  const value = await storeValue(deps, `${jobObjects(job.tenant, job.pk)}output/${job.fence}.json`, text);
+  const name = job.kind === 'fanout' ? `${job.fence}-${randomBytes(4).toString('hex')}` : String(job.fence);
+  const sk = outputSk(name);
+  const value = await storeValue(deps, `${jobObjects(job.tenant, job.pk)}output/${name}.json`, text);
   const ttl = Math.ceil((deps.now() + deps.retentionMs + spareMs) / 1000);
   await deps.tables.put('jobs', { pk: job.pk, sk, ...value, ttl });
   return sk;

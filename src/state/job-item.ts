@@ -11,7 +11,7 @@ import { maxWaitInWorkerMs } from '../core/outcome.ts';
  * | `job` | state only, under 1 KB, so that each change costs one write unit | by each state change, one conditional write |
  * | `input#<hash>` | the operation's input, or the S3 key of a large one | once, at submit |
  * | `meta` | metadata and webhook | once, at submit, if either is given |
- * | `output#<fence>` | the answer, or the S3 key of a large one | before the finish that names it |
+ * | `output#<fence>` | the answer, or the S3 key of a large one; of a fan-out `output#<fence>-<random>` | before the finish that names it |
  * | `webhook#<generation>` | how far the webhook's delivery has come | by each attempt at it |
  *
  * `rev` rises with every change, `generation` with every retry, `fence` with every claim and cancel. Whatever is written
@@ -86,7 +86,7 @@ export interface JobItem {
 export const jobKey = (jobId: string): Key => ({ pk: jobId, sk: 'job' });
 export const metaKey = (jobId: string): Key => ({ pk: jobId, sk: 'meta' });
 export const inputSk = (hash: string): string => `input#${hash}`;
-export const outputSk = (fence: number): string => `output#${fence}`;
+export const outputSk = (name: string): string => `output#${name}`;
 
 /** A read item as a job; undefined for none, and for one that is being deleted. */
 export function asJob(item: Item | undefined): JobItem | undefined {

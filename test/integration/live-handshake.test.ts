@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { startTestApi, type TestApi } from '../support/api-server.ts';
+import { chatModel, hello, startTestApi, type TestApi } from '../support/api-server.ts';
 import { eventually } from '../support/eventually.ts';
 import { type LiveSocket, openSocket, refusedHandshake, type SocketOptions } from '../support/live-socket.ts';
 
@@ -41,7 +41,7 @@ test('a key without the scope read is 403; one without submit may follow, and no
   socket.send({ type: 'subscribe', ref: 's', jobId: job.id });
   await socket.until((frame) => frame.type === 'job.status', 'the job is followed');
   for (const frame of [
-    { type: 'submit', ref: 'submit', job: {} },
+    { type: 'submit', ref: 'submit', job: { model: chatModel, input: hello('hi') } },
     { type: 'cancel', ref: 'cancel', jobId: job.id },
   ]) {
     socket.send(frame);

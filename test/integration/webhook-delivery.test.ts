@@ -222,6 +222,7 @@ describe('a receiver that fails', () => {
     expect(await results()).toEqual({ failed: 5, delivered: 1 });
     // Delivered is over: the event again, or any message of the past, tells nobody anything.
     for (const message of sent) expect(await webhookStep(deps, message)).toBe('done');
+    expect(await webhookStep(deps, messageFor(job, { attempt: 7 }))).toBe('done');
     expect(receiver.received).toHaveLength(6);
   });
 

@@ -48,9 +48,7 @@ const usageFields = ['inputTokens', 'outputTokens', 'cacheReadTokens', 'cacheWri
 export function sumOf(jobs: readonly JobView[]): { usage: Record<string, number>; costUsd: number } {
   const of = (job: JobView, field: string): number => (job.usage as Record<string, number> | undefined)?.[field] ?? 0;
   return {
-    usage: Object.fromEntries(
-      usageFields.map((field) => [field, jobs.reduce((sum, job) => sum + of(job, field), 0)]),
-    ),
+    usage: Object.fromEntries(usageFields.map((field) => [field, jobs.reduce((sum, job) => sum + of(job, field), 0)])),
     costUsd: jobs.reduce((sum, job) => sum + ((job.costUsd as number | undefined) ?? 0), 0),
   };
 }

@@ -43,6 +43,11 @@ export interface SessionOwner {
   mostSubscriptions: number;
 }
 
+interface Subscription {
+  /** What ends it; undefined while it is being made. */
+  leave: (() => void) | undefined;
+}
+
 /** Frames that cannot be read; a client that sends so many of them is broken. */
 export const mostBadFrames = 100;
 
@@ -50,8 +55,8 @@ export class SocketSession {
   readonly #deps: SessionDeps;
   readonly #owner: SessionOwner;
   readonly #link: ClientLink;
-  /** What ends each subscription, by job; undefined while it is being made. */
-  readonly #subscriptions = new Map<string, (() => void) | undefined>();
+  /** The subscription that counts, by job. */
+  readonly #subscriptions = new Map<string, Subscription>();
   #badFrames = 0;
   #closed = false;
 
@@ -86,7 +91,7 @@ export class SocketSession {
 
   close(): void {
     this.#closed = true;
-    for (const leave of this.#subscriptions.values()) leave?.();
+    for (const { leave } of this.#subscriptions.values()) leave?.();
     this.#subscriptions.clear();
   }
 
@@ -97,9 +102,7 @@ export class SocketSession {
       case 'subscribe':
         return await this.#subscribe(frame.ref, frame.jobId, frame.after);
       case 'unsubscribe':
-        this.#subscriptions.get(frame.jobId)?.();
-        this.#subscriptions.delete(frame.jobId);
-        return;
+        return this.#unsubscribe(frame.jobId);
       case 'submit':
         return await this.#submit(frame);
       case 'fanout':
@@ -163,31 +166,37 @@ export class SocketSession {
     this.#link.sendFrame({ type: 'accepted', ref, job: jobView(cancelled.job) });
   }
 
-  /** Follows a job until its end. A second subscription of the same job takes the place of the first. */
+  #unsubscribe(jobId: string): void {
+    this.#subscriptions.get(jobId)?.leave?.();
+    this.#subscriptions.delete(jobId);
+  }
+
+  /**
+   * Follows a job until its end. A second subscription of the same job takes the place of the first, also while that one
+   * is still being made: nothing is told twice.
+   */
   async #follow(jobId: string, options: Parameters<Hub['subscribe']>[3]): Promise<boolean> {
-    this.#subscriptions.get(jobId)?.();
-    this.#subscriptions.set(jobId, undefined);
-    let isOver = false;
+    this.#unsubscribe(jobId);
+    const own: Subscription = { leave: undefined };
+    this.#subscriptions.set(jobId, own);
+    const counts = (): boolean => !this.#closed && this.#subscriptions.get(jobId) === own;
     const send = (frame: JobFrame): void => {
-      isOver ||= frame.type === 'job.finished';
-      if (isOver) this.#subscriptions.delete(jobId);
+      if (!counts()) return;
+      if (frame.type === 'job.finished') this.#subscriptions.delete(jobId);
       this.#link.send(frame);
     };
-    let leave: (() => void) | undefined;
     try {
-      leave = await this.#deps.follower.subscribe(
+      own.leave = await this.#deps.follower.subscribe(
         this.#owner.tenant,
         jobId,
         { send, isSlow: () => this.#link.isSlow() },
         options,
       );
     } finally {
-      if (leave === undefined) this.#subscriptions.delete(jobId);
+      if (own.leave === undefined && counts()) this.#subscriptions.delete(jobId);
     }
-    if (leave === undefined) return false;
-    if (isOver || this.#closed || !this.#subscriptions.has(jobId)) leave();
-    else this.#subscriptions.set(jobId, leave);
-    return true;
+    if (!counts()) own.leave?.();
+    return own.leave !== undefined;
   }
 
   #refuse(ref: string | undefined, problem: Problem): void {
