@@ -1,13 +1,22 @@
 import { defineConfig } from 'vitest/config';
 
 /**
- * Three tiers, one command. The end-to-end tier starts real processes on two cores: its files run one after the other.
- * `PENSTOCK_TEST_TIMEOUT_MS` stretches the bound of one test on slow machines; no test asserts a time.
+ * Three tiers, one command, one after the other. The end-to-end tier starts real processes that mostly wait (for leases,
+ * drains, deadlines), so several of its files run side by side even on two cores. No test asserts a time: the bounds below
+ * only end what hangs.
  */
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['src/**/*.test.ts', 'local/**/*.test.ts'], environment: 'node' } },
+      {
+        test: {
+          name: 'unit',
+          include: ['src/**/*.test.ts', 'local/**/*.test.ts'],
+          environment: 'node',
+          testTimeout: 20_000,
+          sequence: { groupOrder: 0 },
+        },
+      },
       {
         test: {
           name: 'integration',
@@ -15,6 +24,8 @@ export default defineConfig({
           environment: 'node',
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -24,7 +35,8 @@ export default defineConfig({
           environment: 'node',
           testTimeout: 180_000,
           hookTimeout: 120_000,
-          fileParallelism: false,
+          maxWorkers: 4,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

@@ -11,5 +11,5 @@ export async function servePage(app: Api, { localMode }: { localMode: boolean })
     app.get('/', { schema: { hide: true } }, async (_request, reply) => reply.redirect('/docs'));
     return;
   }
-  await app.register(fastifyStatic, { root: folder, decorateReply: false, schemaHide: true, cacheControl: false });
+  await app.register(fastifyStatic, { root: folder, decorateReply: false, schemaHide: true });
 }

@@ -119,7 +119,7 @@ export class SocketSession {
     const jobId = newJobId(tenant, idempotencyKey);
     const { address: watcher } = this.#deps.follower;
     const submit = { tenant, request: checked.value, idempotencyKey, jobId, watcher };
-    await this.#accept(ref, jobId, () => acceptSubmit(this.#deps, submit));
+    await this.#accept(ref, 'job', jobId, () => acceptSubmit(this.#deps, submit));
   }
 
   async #fanout({ ref, fanout, idempotencyKey }: Extract<ClientFrame, { type: 'fanout' }>): Promise<void> {
@@ -129,17 +129,22 @@ export class SocketSession {
     const jobId = newJobId(tenant, idempotencyKey);
     const { address: watcher } = this.#deps.follower;
     const submit = { tenant, request: checked.value, idempotencyKey, jobId, watcher };
-    await this.#accept(ref, jobId, () => acceptFanout(this.#deps, submit));
+    await this.#accept(ref, 'fanout', jobId, () => acceptFanout(this.#deps, submit));
   }
 
   /** Accepts and follows: the client is told of the job first, then of its state. */
-  async #accept(ref: string, jobId: string, accept: () => Promise<AcceptedJob | { problem: Problem }>): Promise<void> {
+  async #accept(
+    ref: string,
+    part: string,
+    jobId: string,
+    accept: () => Promise<AcceptedJob | { problem: Problem }>,
+  ): Promise<void> {
     const refusal = this.#mayNot() ?? this.#noRoom() ?? this.#deps.submitRate.take(this.#owner.tenant);
     if (refusal !== undefined) return this.#refuse(ref, refusal);
     const release = this.#deps.follower.expect(jobId);
     try {
       const accepted = await accept();
-      if ('problem' in accepted) return this.#refuse(ref, accepted.problem);
+      if ('problem' in accepted) return this.#refuse(ref, within(part, accepted.problem));
       this.#link.sendFrame({ type: 'accepted', ref, job: jobView(accepted.job, accepted.parts) });
       await this.#follow(jobId, accepted.isNew ? { known: accepted.job } : {});
     } finally {
@@ -239,10 +244,15 @@ function readClientFrame(text: string): ClientFrame | { problem: Problem; ref?: 
   return { problem: invalid(errors), ...ref };
 }
 
+/** A problem whose paths begin at the frame, not at its part. */
+function within(part: string, problem: Problem): Problem {
+  if (problem.errors === undefined) return problem;
+  return invalid(problem.errors.map((error) => ({ ...error, path: `${part}.${error.path}` })));
+}
+
 /** A part of a frame, checked as the body of its REST route is. */
 function checkPart<T>(schema: z.ZodType<T>, part: unknown, name: string): { value: T } | { problem: Problem } {
   const result = checkRequest({ schema, method: '', url: '' } as never)(part) as { value?: T; error?: unknown };
-  if (result.error instanceof InvalidRequest)
-    return { problem: invalid(result.error.errors.map((error) => ({ ...error, path: `${name}.${error.path}` }))) };
+  if (result.error instanceof InvalidRequest) return { problem: within(name, invalid(result.error.errors)) };
   return { value: result.value as T };
 }
