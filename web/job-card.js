@@ -1,12 +1,12 @@
-import { copyOnClick } from './copy-text.js';
-import { curlLine, formatCost, formatCount, formatMs } from './format.js';
+import { CardActions } from './card-actions.js';
+import { formatCost, formatCount, formatMs } from './format.js';
 import { isFinal, timingsOf } from './job-state.js';
 import { showProblem } from './problem-view.js';
 import { fromTemplate, setText } from './template-parts.js';
 
 /** @typedef {import('./job-state.js').JobState} JobState */
 
-const statusNames = {
+export const statusNames = {
   sending: 'Sending',
   queued: 'Queued',
   running: 'Running',
@@ -25,33 +25,27 @@ const waitingTexts = {
 };
 
 /** Stands where there is no number yet, or never will be. */
-const nothing = '–';
+export const nothing = '–';
 /** Who has scrolled to the end, give or take a line, stays there as text comes in. */
 const nearEndPx = 24;
 
 /** The card of one job: everything in it is text, whatever a prompt or a model says. */
 export class JobCard {
-  #key;
   #part;
+  #actions;
   #answer;
   #answerText = document.createTextNode('');
   /** @type {JobState | undefined} */
   #shown;
 
-  /** @param {{ key: () => string, onCancel: () => void, onRetry: () => void }} options */
-  constructor({ key, onCancel, onRetry }) {
+  /** @param {import('./card-actions.js').CardOptions} options */
+  constructor(options) {
     const { root, part } = fromTemplate('job-card');
     this.root = root;
-    this.#key = key;
     this.#part = part;
     this.#answer = part('answer');
     this.#answer.append(this.#answerText);
-    copyOnClick(part('copy'), () => this.#answerText.data, this.#answer);
-    copyOnClick(part('copy-curl'), () => this.#curl(), part('curl'));
-    // The key may have changed since.
-    part('details').addEventListener('toggle', () => this.#write('curl', this.#curl()));
-    this.#onPress('cancel', onCancel);
-    this.#onPress('retry', onRetry);
+    this.#actions = new CardActions(part, { ...options, text: () => this.#answerText.data, shownIn: this.#answer });
   }
 
   /** Shows the job as it stands. @param {JobState} state @param {number} nowMs */
@@ -65,15 +59,10 @@ export class JobCard {
     this.#write('priority', priority === 'normal' ? '' : `${priority} priority`);
     this.#write('prompt', prompt || `Job ${id}`);
     this.#part('prompt').title = prompt;
-    this.#write('id', id ?? '');
-    this.#write('curl', this.#curl());
-    this.#part('details').hidden = id === undefined;
+    this.#actions.render(state, text !== '');
     this.#showText(text);
     this.#answer.hidden = text === '' && isFinal(status);
-    this.#part('copy').hidden = text === '';
     this.#answer.dataset.waiting = waitingTexts[status] ?? '';
-    this.#part('cancel').hidden = isFinal(status) || id === undefined;
-    this.#part('retry').hidden = !['failed', 'cancelled', 'expired'].includes(status);
     this.#showTimes(state, nowMs);
     this.#showEnd(state);
   }
@@ -83,28 +72,8 @@ export class JobCard {
     if (this.#shown !== undefined && !isFinal(this.#shown.status)) this.#showTimes(this.#shown, nowMs);
   }
 
-  /** What was asked for has been answered, or did not get through: it may be asked for again. */
   allowButtons() {
-    for (const name of ['cancel', 'retry']) this.#button(name).disabled = false;
-  }
-
-  /** @param {string} name @param {() => void} act */
-  #onPress(name, act) {
-    const button = this.#button(name);
-    button.addEventListener('click', () => {
-      button.disabled = true;
-      act();
-    });
-  }
-
-  /** @param {string} name */
-  #button(name) {
-    return /** @type {HTMLButtonElement} */ (this.#part(name));
-  }
-
-  #curl() {
-    const jobId = this.#shown?.id;
-    return jobId === undefined ? '' : curlLine({ origin: location.origin, key: this.#key(), jobId });
+    this.#actions.allowButtons();
   }
 
   /** @param {string} name @param {string} text */
@@ -150,10 +119,7 @@ export class JobCard {
     const isOver = isFinal(status);
     // Who cancelled knows.
     const isWrong = isOver && status !== 'cancelled';
-    this.#write(
-      'tokens',
-      usage ? `${formatCount(usage.inputTokens)} in, ${formatCount(usage.outputTokens)} out` : nothing,
-    );
+    this.#write('tokens', tokensText(usage));
     this.#write('cost', costUsd === undefined ? nothing : formatCost(costUsd));
     this.#write('attempts', isOver && attempts !== undefined ? String(attempts) : nothing);
     const gone = status === 'gone' ? { title: 'The server has no such job any more' } : undefined;
@@ -162,13 +128,18 @@ export class JobCard {
   }
 }
 
+/** @param {import('./job-state.js').Job['usage']} usage */
+export function tokensText(usage) {
+  return usage ? `${formatCount(usage.inputTokens)} in, ${formatCount(usage.outputTokens)} out` : nothing;
+}
+
 /** @param {{ code: string, message: string, retryable: boolean }} error */
-function asProblem({ code, message, retryable }) {
+export function asProblem({ code, message, retryable }) {
   return { title: message, detail: retryable ? `${code}: the same job may succeed when it is tried again` : code };
 }
 
 /** An answer too large to be sent along. @param {HTMLElement} note @param {{ url: string | undefined, outputOmitted: boolean }} of */
-function showNote(note, { url, outputOmitted }) {
+export function showNote(note, { url, outputOmitted }) {
   const isLink = url !== undefined && /^https?:/.test(url);
   note.hidden = !isLink && !outputOmitted;
   if (note.hidden) return;

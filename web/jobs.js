@@ -1,11 +1,27 @@
 import { callApi } from './api.js';
+import { FanoutCard } from './fanout-card.js';
+import { fanoutBody } from './fanout-request.js';
+import {
+  applyFanoutFrame,
+  applyFanoutJob,
+  concerns,
+  followBranches,
+  isFanout,
+  lacksBranches,
+  newFanoutState,
+  omittedIds,
+  planOf,
+  retriedFanout,
+} from './fanout-state.js';
 import { JobCard } from './job-card.js';
 import { applyFrame, applyJob, isFinal, newJobState, retriedState, subscribeFrame } from './job-state.js';
 import { forgetJob, recallJobs, rememberJob } from './remembered.js';
 
 /** @typedef {import('./api.js').Problem} Problem */
 /** @typedef {import('./job-state.js').JobState} JobState */
-/** One job of the page; `isAsking` while a request about it is under way. @typedef {{ state: JobState, card: JobCard, isAsking: boolean }} Entry */
+/** @typedef {import('./fanout-state.js').FanoutState} FanoutState */
+/** @typedef {import('./fanout-state.js').Plan} Plan */
+/** One job of the page, or a fan-out; `isAsking` while a request about it is under way. @typedef {{ state: JobState | FanoutState, card: JobCard | FanoutCard, isAsking: boolean }} Entry */
 
 /**
  * @typedef {object} JobsOptions
@@ -41,13 +57,18 @@ export class Jobs {
     this.#send(this.#add(newJobState({ ...job, key: randomKey(), sentAtMs: Date.now() })));
   }
 
+  /** @param {{ plan: Plan, prompt: string, priority: string }} fanout */
+  submitFanout(fanout) {
+    this.#send(this.#add(newFanoutState({ ...fanout, key: randomKey(), sentAtMs: Date.now() })));
+  }
+
   /** A connection is there: says again what has not been heard of. */
   onLive() {
     for (const entry of this.#entries.values()) {
       entry.card.allowButtons();
       if (entry.state.status === 'sending') this.#send(entry);
       else this.#follow(entry);
-      if (entry.state.outputOmitted) void this.#readWhole(entry);
+      void this.#readWhole(entry);
     }
   }
 
@@ -56,12 +77,14 @@ export class Jobs {
     const isAnswer = frame.type === 'accepted' || frame.type === 'error';
     const entry = isAnswer
       ? this.#entries.get(frame.ref)
-      : [...this.#entries.values()].find(({ state }) => state.id !== undefined && state.id === frame.jobId);
+      : [...this.#entries.values()].find(({ state }) => concerns(state, frame.jobId));
+    // A branch that was deleted: its fan-out has what it answered.
+    if (entry === undefined && this.#entries.has(String(frame.ref).split('/')[0] ?? '')) return;
     if (entry === undefined) {
       if (frame.type === 'error') this.#options.onProblem(frame.problem);
-    } else if (frame.type === 'accepted') this.#update(entry, applyJob(entry.state, frame.job));
+    } else if (frame.type === 'accepted') this.#update(entry, withJob(entry.state, frame.job));
     else if (frame.type === 'error') this.#refuse(entry, frame.problem);
-    else this.#update(entry, applyFrame(entry.state, frame, Date.now()));
+    else this.#update(entry, withFrame(entry.state, frame));
   }
 
   /** Brings back the jobs of an earlier visit, as they stand now; those that are gone are forgotten. Once for a page. */
@@ -69,14 +92,15 @@ export class Jobs {
     const jobs = recallJobs();
     const answers = await Promise.all(jobs.map(({ id }) => this.#read(id)));
     const known = new Set([...this.#entries.values()].map(({ state }) => state.id));
-    for (const [index, { id, prompt }] of jobs.entries()) {
+    for (const [index, { id, ...asked }] of jobs.entries()) {
       if (known.has(id)) continue;
       const answer = answers[index];
       if (answer?.kind === 'problem' && answer.status === 404) forgetJob(id);
       if (answer?.kind !== 'ok') continue;
-      const { model = '', priority = 'normal' } = answer.body;
-      const fresh = newJobState({ key: randomKey(), prompt, model, priority, sentAtMs: Date.now() });
-      this.#follow(this.#add(applyJob(fresh, answer.body), 'last'));
+      const entry = this.#add(restoredState(answer.body, asked), 'last');
+      this.#follow(entry);
+      void this.#readBranches(entry);
+      void this.#readWhole(entry);
     }
   }
 
@@ -84,13 +108,15 @@ export class Jobs {
     for (const entry of [...this.#entries.values()]) if (isFinal(entry.state.status)) this.#remove(entry);
   }
 
-  /** @param {JobState} state @param {'first' | 'last'} place @returns {Entry} */
+  /** @param {JobState | FanoutState} state @param {'first' | 'last'} place @returns {Entry} */
   #add(state, place = 'first') {
     const { key, list } = this.#options;
-    const card = new JobCard({ key, onCancel: () => this.#cancel(entry), onRetry: () => void this.#retry(entry) });
+    const options = { key, onCancel: () => this.#cancel(entry), onRetry: () => void this.#retry(entry) };
+    const card = isFanout(state) ? new FanoutCard(options) : new JobCard(options);
+    /** @type {Entry} */
     const entry = { state, card, isAsking: false };
     this.#entries.set(state.key, entry);
-    entry.card.render(state, Date.now());
+    render(entry);
     if (place === 'first') list.prepend(entry.card.root);
     else list.append(entry.card.root);
     this.#count();
@@ -105,26 +131,52 @@ export class Jobs {
     this.#count();
   }
 
-  /** @param {Entry} entry @param {JobState} next */
+  /** @param {Entry} entry @param {JobState | FanoutState} next */
   #update(entry, next) {
     const before = entry.state;
     if (next === before) return;
     entry.state = next;
-    entry.card.render(next, Date.now());
+    render(entry);
     if (next.status !== before.status) {
       entry.card.allowButtons();
       this.#options.announce(`${next.prompt.slice(0, 60) || 'Job'}: ${next.status}`);
       this.#count();
     }
-    if (next.id !== undefined && before.id === undefined) rememberJob({ id: next.id, prompt: next.prompt });
+    if (next.id !== undefined && before.id === undefined)
+      rememberJob({ id: next.id, prompt: next.prompt, ...(isFanout(next) && { plan: next.plan }) });
     if (next.hasGap && !before.hasGap) this.#follow(entry);
-    if (next.outputOmitted) void this.#readWhole(entry);
+    if (isFanout(next)) this.#followNew(before, next);
+    if (isFanout(next) && next.status !== before.status && lacksBranches(next)) void this.#readParent(entry);
+    void this.#readWhole(entry);
   }
 
   /** @param {Entry} entry */
   #follow({ state }) {
     const frame = subscribeFrame(state);
     if (frame !== undefined) this.#options.send(frame);
+    if (isFanout(state)) for (const branch of followBranches(state)) this.#options.send(branch);
+  }
+
+  /** The branches that have become known. @param {JobState} before @param {FanoutState} next */
+  #followNew(before, next) {
+    for (const frame of followBranches(next)) if (!concerns(before, frame.jobId)) this.#options.send(frame);
+  }
+
+  /** A fan-out was split: no frame says which jobs its branches are. @param {Entry} entry */
+  async #readParent(entry) {
+    const answer = await this.#read(entry.state.id ?? '');
+    if (answer.kind === 'ok') this.#update(entry, withJob(entry.state, answer.body));
+  }
+
+  /** The model and the times of each branch, which the parent does not tell. @param {Entry} entry */
+  async #readBranches(entry) {
+    if (!isFanout(entry.state)) return;
+    const path = `/v1/jobs?parent=${encodeURIComponent(entry.state.id ?? '')}&limit=100`;
+    const answer = await callApi(this.#options.key(), path);
+    if (answer.kind !== 'ok') return;
+    // An end without its answer would hide that the answer is still to come.
+    const branches = answer.body.items.filter((/** @type {any} */ job) => !isFinal(job.status) || hasEnded(entry, job.id));
+    for (const job of branches) this.#update(entry, withJob(entry.state, job));
   }
 
   /** @param {Entry} entry */
@@ -138,34 +190,32 @@ export class Jobs {
     entry.card.allowButtons();
     if (answer.kind === 'problem') this.#refuse(entry, answer.problem);
     if (answer.kind !== 'ok') return;
-    this.#update(entry, retriedState(entry.state, answer.body, Date.now()));
+    this.#update(entry, retried(entry.state, answer.body));
     this.#follow(entry);
   }
 
   /** @param {Entry} entry */
   #send(entry) {
-    const { key: idempotencyKey, model, prompt, priority } = entry.state;
-    const input = { messages: [{ role: 'user', content: [{ text: prompt }] }] };
-    const job = { model, input, stream: true, priority };
-    const frame = { type: 'submit', ref: idempotencyKey, job, idempotencyKey };
+    const { state } = entry;
+    const ref = state.key;
+    const frame = isFanout(state)
+      ? { type: 'fanout', ref, fanout: fanoutBody(state), idempotencyKey: ref }
+      : { type: 'submit', ref, job: jobBody(state), idempotencyKey: ref };
     if (byteLength(frame) <= largestFrameBytes) this.#options.send(frame);
-    else void this.#post(entry, job);
+    else if (isFanout(state)) void this.#post(entry, '/v1/fanouts', fanoutBody(state));
+    else void this.#post(entry, '/v1/jobs', jobBody(state));
   }
 
-  /** @param {Entry} entry @param {object} job */
-  async #post(entry, job) {
+  /** @param {Entry} entry @param {string} path @param {object} body */
+  async #post(entry, path, body) {
     if (entry.isAsking) return;
     entry.isAsking = true;
     const headers = { 'content-type': 'application/json', 'idempotency-key': entry.state.key };
-    const answer = await callApi(this.#options.key(), '/v1/jobs', {
-      method: 'POST',
-      headers,
-      body: JSON.stringify(job),
-    });
+    const answer = await callApi(this.#options.key(), path, { method: 'POST', headers, body: JSON.stringify(body) });
     entry.isAsking = false;
     if (answer.kind === 'problem') return this.#refuse(entry, answer.problem);
     if (answer.kind !== 'ok') return;
-    this.#update(entry, applyJob(entry.state, answer.body));
+    this.#update(entry, withJob(entry.state, answer.body));
     this.#follow(entry);
   }
 
@@ -174,13 +224,14 @@ export class Jobs {
     return callApi(this.#options.key(), `/v1/jobs/${encodeURIComponent(id)}`);
   }
 
-  /** @param {Entry} entry */
+  /** Reads the answers that were too large for a frame, one after the other. @param {Entry} entry */
   async #readWhole(entry) {
-    if (entry.isAsking || entry.state.id === undefined) return;
+    const [id] = omittedIds(entry.state);
+    if (entry.isAsking || id === undefined) return;
     entry.isAsking = true;
-    const answer = await this.#read(entry.state.id);
+    const answer = await this.#read(id);
     entry.isAsking = false;
-    if (answer.kind === 'ok') this.#update(entry, applyJob(entry.state, answer.body));
+    if (answer.kind === 'ok') this.#update(entry, withJob(entry.state, answer.body));
     else if (answer.kind === 'problem') this.#refuse(entry, answer.problem);
   }
 
@@ -203,6 +254,48 @@ export class Jobs {
     const nowMs = Date.now();
     for (const { card } of this.#entries.values()) card.tick(nowMs);
   }
+}
+
+/** @param {Entry} entry */
+function render({ state, card }) {
+  const nowMs = Date.now();
+  if (card instanceof FanoutCard) card.render(/** @type {FanoutState} */ (state), nowMs);
+  else card.render(state, nowMs);
+}
+
+/** @param {JobState | FanoutState} state @param {any} job */
+function withJob(state, job) {
+  return isFanout(state) ? applyFanoutJob(state, job) : applyJob(state, job);
+}
+
+/** @param {JobState | FanoutState} state @param {any} frame */
+function withFrame(state, frame) {
+  const nowMs = Date.now();
+  return isFanout(state) ? applyFanoutFrame(state, frame, nowMs) : applyFrame(state, frame, nowMs);
+}
+
+/** @param {JobState | FanoutState} state @param {any} job */
+function retried(state, job) {
+  const nowMs = Date.now();
+  return isFanout(state) ? retriedFanout(state, job, nowMs) : retriedState(state, job, nowMs);
+}
+
+/** @param {any} job as the server tells it now @param {{ prompt: string, plan?: Plan }} asked */
+function restoredState(job, { prompt, plan }) {
+  const { model = '', priority = 'normal' } = job;
+  const fresh = { key: randomKey(), prompt, priority, sentAtMs: Date.now() };
+  if (job.kind === 'fanout') return withJob(newFanoutState({ ...fresh, plan: plan ?? planOf(job) }), job);
+  return withJob(newJobState({ ...fresh, model }), job);
+}
+
+/** @param {Entry} entry @param {string} jobId */
+function hasEnded({ state }, jobId) {
+  return isFanout(state) && state.branches.some((branch) => branch.state.id === jobId && isFinal(branch.state.status));
+}
+
+/** The body of `POST /v1/jobs`. @param {JobState} state */
+function jobBody({ model, prompt, priority }) {
+  return { model, input: { messages: [{ role: 'user', content: [{ text: prompt }] }] }, stream: true, priority };
 }
 
 /** @param {object} frame */

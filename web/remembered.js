@@ -8,7 +8,7 @@ const prefix = 'penstock.';
 const mostJobs = 24;
 const longestPrompt = 2_000;
 
-/** @typedef {{ id: string, prompt: string }} RememberedJob */
+/** `plan` of a fan-out. @typedef {{ id: string, prompt: string, plan?: import('./fanout-state.js').Plan }} RememberedJob */
 
 /** @param {string} name */
 export function recall(name) {
@@ -37,9 +37,9 @@ export function recallJobs() {
 }
 
 /** Read again before each change: other tabs have jobs too. @param {RememberedJob} job */
-export function rememberJob({ id, prompt }) {
-  const others = recallJobs().filter((job) => job.id !== id);
-  saveJobs([{ id, prompt: prompt.slice(0, longestPrompt) }, ...others].slice(0, mostJobs));
+export function rememberJob(job) {
+  const others = recallJobs().filter(({ id }) => id !== job.id);
+  saveJobs([{ ...job, prompt: job.prompt.slice(0, longestPrompt) }, ...others].slice(0, mostJobs));
 }
 
 /** @param {string} id */

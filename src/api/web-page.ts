@@ -11,5 +11,6 @@ export async function servePage(app: Api, { localMode }: { localMode: boolean })
     app.get('/', { schema: { hide: true } }, async (_request, reply) => reply.redirect('/docs'));
     return;
   }
-  await app.register(fastifyStatic, { root: folder, decorateReply: false, schemaHide: true });
+  // A route for each file: with a wildcard every path that is none of the API's would be looked for on the disk.
+  await app.register(fastifyStatic, { root: folder, wildcard: false, decorateReply: false, schemaHide: true });
 }

@@ -1,6 +1,6 @@
 import { describe, type Refuse } from './event-pattern-problems.ts';
 import { parseWhole, parseWildcardText } from './event-pattern-texts.ts';
-import { exactly, type Scalar, textPart, type ValueTest } from './event-pattern-values.ts';
+import { anyOf, exactly, textPart, type ValueTest } from './event-pattern-values.ts';
 
 /**
  * `{"anything-but": ...}`: a value, a list of texts or of numbers, or one operator with a text or a list of texts.
@@ -65,6 +65,6 @@ function parseNonEmptyEnd(part: 'head' | 'tail', item: unknown, path: string, re
 }
 
 function complement(excluded: readonly ValueTest[]): ValueTest {
-  const matches = (value: Scalar): boolean => !excluded.some((test) => test.matches(value));
-  return { matches, anchor: 'present' };
+  const isExcluded = anyOf(excluded);
+  return { matches: (value) => !isExcluded(value), anchor: 'present' };
 }

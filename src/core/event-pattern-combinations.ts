@@ -1,4 +1,4 @@
-import { operatorNames, parseEntry } from './event-pattern-operators.ts';
+import { parseEntry, reservedInsideOr } from './event-pattern-operators.ts';
 import { describe, type PatternProblem } from './event-pattern-problems.ts';
 import type { ValueTest } from './event-pattern-values.ts';
 
@@ -17,7 +17,10 @@ export interface Field {
 /** By the field's steps as JSON: a name may hold any character. */
 export type Combination = ReadonlyMap<string, Field>;
 
-/** EventBridge refuses a pattern with more: each is matched by itself, so they cost time and memory. */
+/**
+ * EventBridge refuses `$or`s that make more. Each is matched by itself, so they cost time and memory. Here, a field that
+ * may be missing or have a value doubles them too (nine such fields are fine, ten are not), which EventBridge does not count.
+ */
 const mostCombinations = 1000;
 /** Keeps a pattern made by a program from exhausting the stack. Events go no deeper for a pattern's sake. */
 const deepest = 100;
@@ -75,9 +78,8 @@ function parseOr(member: unknown, place: Place, parse: Parse): readonly Combinat
 
 function parseField(name: string, member: unknown, outer: Place, parse: Parse): readonly Combination[] {
   const place = { ...outer, steps: [...outer.steps, name] };
-  // event-ruler's rule: there, such a name is taken for a misplaced operator.
-  if (place.insideOr && operatorNames.includes(name))
-    return refused(place, 'is an operator, which cannot be a field inside $or', parse);
+  if (place.insideOr && reservedInsideOr.has(name))
+    return refused(place, 'has the name of an operator, which no field inside $or can have', parse);
   if (isObject(member)) return parseObject(member, place, parse);
   if (!Array.isArray(member))
     return refused(place, `must be an array of values or an object of fields, not ${describe(member)}`, parse);
@@ -110,7 +112,7 @@ function multiply(
   if (count > mostCombinations) {
     parse.refuse(
       path,
-      `makes ${count} combinations with what stands before it; at most ${mostCombinations} are allowed`,
+      `makes ${count} combinations of $or and of optional fields; at most ${mostCombinations} are allowed`,
     );
     return left;
   }

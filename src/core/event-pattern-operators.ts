@@ -28,8 +28,18 @@ const operators: Readonly<Record<string, ParseOperand>> = {
   },
 };
 
-/** Names that cannot be fields inside `$or`: there, EventBridge takes them for a misplaced operator. */
-export const operatorNames: readonly string[] = Object.keys(operators);
+const operatorNames = Object.keys(operators).join(', ');
+
+/**
+ * Names that cannot be fields inside `$or`: there, they are taken for a misplaced operator, of today or to come.
+ * https://github.com/aws/event-ruler/blob/main/src/main/software/amazon/event/ruler/Constants.java
+ */
+export const reservedInsideOr: ReadonlySet<string> = new Set([
+  ...Object.keys(operators),
+  ...['exactly', '=', '<', '<=', '>', '>=', 'regex', 'not-wildcard', 'not-equals-ignore-case'],
+  ...['date-after', 'date-on-or-after', 'date-before', 'date-on-or-before', 'in-date-range'],
+  ...['ip-address-in-range', 'ip-address-not-in-range'],
+]);
 
 /** Compiles one entry of a field's array. */
 export function parseEntry(entry: unknown, path: string, refuse: Refuse): Entry {
@@ -49,6 +59,6 @@ export function parseEntry(entry: unknown, path: string, refuse: Refuse): Entry 
   }
   const parse = Object.hasOwn(operators, name) ? operators[name] : undefined;
   if (parse !== undefined) return parse(Reflect.get(entry, name), `${path}.${name}`, refuse);
-  refuse(`${path}.${name}`, `is no operator; there are ${operatorNames.join(', ')}`);
+  refuse(`${path}.${name}`, `is no operator; there are ${operatorNames}`);
   return undefined;
 }

@@ -143,7 +143,11 @@ test.each<[pattern: unknown, message: string]>([
   [{ $or: [{ a: [1] }, {}] }, 'pattern.$or[1]: must hold at least one field'],
   [
     { $or: [{ a: [1] }, { prefix: ['b'] }] },
-    'pattern.$or[1].prefix: is an operator, which cannot be a field inside $or',
+    'pattern.$or[1].prefix: has the name of an operator, which no field inside $or can have',
+  ],
+  [
+    { $or: [{ a: { regex: ['b'] } }, { c: [1] }] },
+    'pattern.$or[0].a.regex: has the name of an operator, which no field inside $or can have',
   ],
   [{ a: [1], $or: [{ a: [2] }, { b: [3] }] }, 'pattern.$or[0].a: tests a field that pattern.a tests already'],
   [
@@ -183,7 +187,7 @@ test('a thousand combinations are allowed, and no more', () => {
   const thousand = { a: { $or: or('a', 10) }, b: { $or: or('b', 10) }, c: { $or: or('c', 10) } };
   expect(compilePattern(thousand).trees).toHaveLength(1000);
   expect(refusal(() => compilePattern({ ...thousand, d: [{ exists: false }, 1] }))).toBe(
-    'pattern.d: makes 2000 combinations with what stands before it; at most 1000 are allowed',
+    'pattern.d: makes 2000 combinations of $or and of optional fields; at most 1000 are allowed',
   );
 });
 

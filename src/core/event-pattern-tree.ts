@@ -1,5 +1,5 @@
 import type { Combination, Field } from './event-pattern-combinations.ts';
-import { isScalar, type Scalar, type ValueTest } from './event-pattern-values.ts';
+import { anyOf, isScalar, type Scalar } from './event-pattern-values.ts';
 
 /**
  * One combination as a tree of its fields, and the walk of an event along it.
@@ -25,8 +25,8 @@ export interface FieldNode {
   missingFromAll: readonly (readonly string[])[];
 }
 
-/** Arrays in arrays in arrays: no deeper, or a hostile event would exhaust the stack. */
-const deepestArrays = 100;
+/** Arrays in arrays in arrays: no deeper, or a hostile event would exhaust the stack. What is below has no values. */
+const deepestArrays = 32;
 
 /** Builds the tree of a combination. */
 export function buildTree(combination: Combination): FieldNode {
@@ -44,27 +44,12 @@ function buildNode(fields: readonly Field[], depth: number): FieldNode {
   const firstValue = fields.findIndex(({ steps, tests }) => steps.length > depth && tests !== 'absent');
   const beforeIt = firstValue < 0 ? fields : fields.slice(0, firstValue);
   return {
-    accepts: own === undefined || own === 'absent' ? undefined : acceptor(own),
+    accepts: own === undefined || own === 'absent' ? undefined : anyOf(own),
     isAbsent: own === 'absent',
     children: [...below].map(([name, members]) => ({ name, node: buildNode(members, depth + 1) })),
     childrenNeedValue: firstValue >= 0,
     missingFromAll: beforeIt.filter(({ tests }) => tests === 'absent').map(({ steps }) => steps.slice(depth)),
   };
-}
-
-/** Any of the tests; exact values, of which there may be many, in one look-up. */
-function acceptor(tests: readonly ValueTest[]): (value: Scalar) => boolean {
-  const exact = new Set<Scalar>();
-  const others: ValueTest[] = [];
-  for (const test of tests) {
-    const { anchor } = test;
-    if (anchor !== 'present' && 'key' in anchor && anchor.view === 'raw' && anchor.part === 'whole')
-      exact.add(anchor.key);
-    else others.push(test);
-  }
-  const [only] = exact;
-  if (exact.size === 1 && others.length === 0) return (value) => value === only;
-  return (value) => exact.has(value) || others.some((test) => test.matches(value));
 }
 
 /** Whether the value, found at the node's place, has all that the node and its children ask for. */
@@ -102,11 +87,12 @@ function matchesElement(node: FieldNode, array: readonly unknown[], arrays: numb
 }
 
 /** Whether a field has any value at all, in whichever elements. */
-function hasValue(value: unknown, steps: readonly string[], arrays: number): boolean {
-  if (Array.isArray(value)) return arrays < deepestArrays && value.some((item) => hasValue(item, steps, arrays + 1));
-  const [step, ...rest] = steps;
+function hasValue(value: unknown, steps: readonly string[], arrays: number, at = 0): boolean {
+  if (Array.isArray(value))
+    return arrays < deepestArrays && value.some((item) => hasValue(item, steps, arrays + 1, at));
+  const step = steps[at];
   if (step === undefined) return isScalar(value);
-  return isObject(value) && hasValue(own(value, step), rest, arrays);
+  return isObject(value) && hasValue(own(value, step), steps, arrays, at + 1);
 }
 
 /** A member of the object itself: `constructor` and the like are no fields of it. */

@@ -80,3 +80,18 @@ export function addressIn(network: string): ValueTest {
     typeof value === 'string' && (addressBits(value)?.startsWith(network) ?? false);
   return { matches, anchor: { view: 'address', part: 'head', key: network } };
 }
+
+/** Any of the tests; exact values, of which there may be many, in one look-up. */
+export function anyOf(tests: readonly ValueTest[]): (value: Scalar) => boolean {
+  const exact = new Set<Scalar>();
+  const others: ValueTest[] = [];
+  for (const test of tests) {
+    const { anchor } = test;
+    if (anchor !== 'present' && 'key' in anchor && anchor.view === 'raw' && anchor.part === 'whole')
+      exact.add(anchor.key);
+    else others.push(test);
+  }
+  const [only] = exact;
+  if (exact.size === 1 && others.length === 0) return (value) => value === only;
+  return (value) => exact.has(value) || others.some((test) => test.matches(value));
+}

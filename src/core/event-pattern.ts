@@ -14,7 +14,9 @@ import { buildTree, type FieldNode, isObject, matchesNode } from './event-patter
  * - a dot in a name is a character of the name; event-ruler takes `{"a.b": ..}` and `{"a": {"b": ..}}` for one field;
  * - an exact text is compared character by character, as documented; event-ruler takes two spellings of one IP address
  *   for the same;
- * - `$or` is always the operator; event-ruler takes it for a field's name where it could not be one.
+ * - `$or` is always the operator; event-ruler takes it for a field's name where it could not be one;
+ * - ten fields of one pattern that may each be missing or have a value are too many (nine are not);
+ * - values below more than 32 arrays in arrays are not seen.
  */
 export interface EventPattern {
   /** One tree for each combination of `$or`'s alternatives; a match of any is a match. */

@@ -19,7 +19,8 @@ const decomposeSchema = z.strictObject({
 
 const ruleSchema = z
   .strictObject({
-    name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/),
+    // Short enough that `-100` behind it is still the name of a branch.
+    name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,59}$/, '1 to 60 letters, digits, _, . and -'),
     pattern: z.record(z.string(), z.unknown()),
     branches: z.array(branchSchema).max(100).optional(),
     decompose: decomposeSchema.optional().describe('Splits the input into sub-tasks, a branch each'),
@@ -53,6 +54,7 @@ export type FanoutRule = z.infer<typeof ruleSchema>;
 
 /** The rules of a deployment, compiled once. */
 export interface FanoutRules {
+  all: readonly FanoutRule[];
   /** Those that match, in the order of the file. */
   matching(event: FanoutFacts): FanoutRule[];
 }
@@ -72,5 +74,5 @@ export interface FanoutFacts {
 export function toFanoutRules(file: z.infer<typeof fanoutRulesSchema>): FanoutRules {
   const set: RuleSet = compileRules(file.rules.map(({ name, pattern }) => ({ name, pattern })));
   const byName = new Map(file.rules.map((rule) => [rule.name, rule]));
-  return { matching: (event) => set.matchAll(event).flatMap((name) => byName.get(name) ?? []) };
+  return { all: file.rules, matching: (event) => set.matchAll(event).flatMap((name) => byName.get(name) ?? []) };
 }

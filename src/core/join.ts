@@ -13,7 +13,7 @@ export type Decision =
   | { kind: 'waiting' }
   /** The policy is met; `partial`: not all branches have an answer. */
   | { kind: 'met'; partial: boolean }
-  | { kind: 'failed'; code: 'branch_failed' | 'join_deadline'; message: string };
+  | { kind: 'failed'; code: 'branch_failed' | 'join_deadline' | 'reduce_failed'; message: string };
 
 /** The entry of a branch. */
 export function branchEntry(index: number, generation: number): string {

@@ -72,3 +72,40 @@ test('each class of a lane has a queue of its own, and the longest name fits int
   const longestPrefix = 30;
   expect(longestPrefix + laneQueue('x'.repeat(40), 'batch').length + '-dlq'.length).toBeLessThanOrEqual(80);
 });
+
+describe('the lane of a data source', () => {
+  const source = { ...lane, operations: ['http'] };
+  const { byUrl } = toLanes(
+    lanesFileSchema.parse({
+      lanes: {
+        models: { ...lane, models: ['https://models.example.com/'] },
+        prices: { ...source, models: ['https://api.example.com/v1/prices', 'https://data.example.com'] },
+        stock: { ...source, models: ['https://api.example.com/v1/stock/'] },
+      },
+    }),
+  );
+  test.each<[string, string | undefined]>([
+    ['https://api.example.com/v1/prices', 'prices'],
+    ['https://api.example.com/v1/prices?of=gate', 'prices'],
+    ['https://api.example.com/v1/prices/today', 'prices'],
+    ['https://API.example.com:443/v1/prices', 'prices'],
+    ['https://data.example.com/any/thing', 'prices'],
+    ['https://api.example.com/v1/stock/7', 'stock'],
+    ['https://api.example.com/v1/stock', undefined],
+    ['https://api.example.com/v1/prices-internal', undefined],
+    ['https://api.example.com/v1/prices/../secrets', undefined],
+    ['https://api.example.com/v1/prices/%2e%2e/secrets', undefined],
+    ['https://api.example.com/', undefined],
+    ['http://api.example.com/v1/prices', undefined],
+    ['https://api.example.com:8443/v1/prices', undefined],
+    ['https://data.example.com.evil.net/', undefined],
+    ['https://data.example.com@evil.net/', undefined],
+    ['https://user@data.example.com/', undefined],
+    ['https://:word@data.example.com/', undefined],
+    // A lane of models allows no URL, whatever its models are called.
+    ['https://models.example.com/', undefined],
+    ['no url', undefined],
+  ])('%s: %s', (url, expected) => {
+    expect(byUrl(url)?.name).toBe(expected);
+  });
+});

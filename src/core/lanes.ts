@@ -87,11 +87,16 @@ export function toLanes(file: z.infer<typeof lanesFileSchema>): Lanes {
   };
 }
 
-/** Compared part by part: as text alone, `https://api.example.com` would allow `https://api.example.com.evil.net`. */
+/**
+ * Compared part by part: as text alone, `https://api.example.com` would allow `https://api.example.com.evil.net`, and
+ * `/v1` would allow `/v1-internal`.
+ */
 function isUnder(url: string, prefix: string): boolean {
   if (!URL.canParse(url) || !URL.canParse(prefix)) return false;
   const [given, allowed] = [new URL(url), new URL(prefix)];
-  return given.origin === allowed.origin && given.username === '' && given.pathname.startsWith(allowed.pathname);
+  if (given.origin !== allowed.origin || given.username !== '' || given.password !== '') return false;
+  const folder = allowed.pathname.endsWith('/') ? allowed.pathname : `${allowed.pathname}/`;
+  return given.pathname === allowed.pathname || given.pathname.startsWith(folder);
 }
 
 /** The classes of a lane's queues, in the order of their shares; `batch` takes what the others leave. */

@@ -49,6 +49,9 @@ async function isOverdue(deps: RouterDeps, parent: JobItem): Promise<boolean> {
   return beganInTime || deps.state.now() >= reduce.createdAt + lastReduceSeconds * 1000;
 }
 
+/** Whose doing the end of a loser is, in its error. */
+const byTheJoin = 'the join of its fan-out';
+
 const lateReduce: Decision & { kind: 'failed' } = {
   kind: 'failed',
   code: 'join_deadline',
@@ -59,11 +62,11 @@ const lateReduce: Decision & { kind: 'failed' } = {
 async function cancelOpen(deps: RouterDeps, parent: JobItem, plan: FanoutPlan): Promise<void> {
   const children = await readChildren(deps.state, parent, plan);
   const open = children.filter((child) => child !== undefined && !isFinal(child.status)) as JobItem[];
-  await Promise.all(open.map((child) => cancelJob(deps.state, child.tenant, child.pk)));
+  await Promise.all(open.map((child) => cancelJob(deps.state, child.tenant, child.pk, byTheJoin)));
 }
 
 /** The reduce of a fan-out that has ended without it. */
 async function cancelReduce(deps: RouterDeps, parent: JobItem): Promise<void> {
   const reduce = await readReduce(deps, parent);
-  if (reduce !== undefined && !isFinal(reduce.status)) await cancelJob(deps.state, reduce.tenant, reduce.pk);
+  if (reduce !== undefined && !isFinal(reduce.status)) await cancelJob(deps.state, reduce.tenant, reduce.pk, byTheJoin);
 }

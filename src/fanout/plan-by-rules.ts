@@ -9,6 +9,7 @@ import {
 } from '../core/fanout-request.ts';
 import type { FanoutRule, FanoutRules } from '../core/fanout-rules.ts';
 import type { JobError } from '../core/job.ts';
+import { walkJson } from '../core/walk-json.ts';
 import { ExpressionError, type Expressions } from '../runtime/expressions.ts';
 
 /** What the rules say of a fan-out without branches of its own; or why they say nothing. */
@@ -73,4 +74,21 @@ async function decompose(expressions: Expressions, rule: FanoutRule, facts: Fact
 
 function wrong(code: string, message: string): { error: JobError } {
   return { error: { code, message, retryable: false } };
+}
+
+/**
+ * What is wrong with the expressions of the rules, a line each with its place; empty if nothing is. Nothing is evaluated.
+ * @param all as the file names them
+ */
+export function expressionErrors(all: readonly FanoutRule[], expressions: Pick<Expressions, 'check'>): string[] {
+  return all.flatMap(({ decompose: how }, index) => {
+    if (how === undefined) return [];
+    const at = `rules.${index}.decompose`;
+    const texts = [{ path: `${at}.items`, value: how.items as unknown }, ...walkJson(how.input, `${at}.input`)];
+    return texts.flatMap(({ path, value }) => {
+      const expression = typeof value === 'string' ? /^\{%([\s\S]*)%\}$/.exec(value)?.[1] : undefined;
+      const wrongWith = expression === undefined ? undefined : expressions.check(expression);
+      return wrongWith === undefined ? [] : [`${path}: ${wrongWith}`];
+    });
+  });
 }

@@ -4,7 +4,7 @@ import { defaultStartWithinSeconds } from '../core/job-request.ts';
 import { readAnswer, reduceInput } from '../core/reduce.ts';
 import { makeChild, readChildren } from '../state/fanout-children.ts';
 import type { JobItem } from '../state/job-item.ts';
-import { readParts, readRunParts } from '../state/read-job.ts';
+import { readOutput, readRunParts } from '../state/read-job.ts';
 import { endParent, type Reduced } from './end-parent.ts';
 import { publishBranches } from './publish-branches.ts';
 import { readReduce } from './read-reduce.ts';
@@ -23,7 +23,7 @@ export async function startReduce(deps: RouterDeps, parent: JobItem, plan: Fanou
   if ('message' in planned)
     return await endParent(deps, parent, plan, {
       kind: 'failed',
-      code: 'branch_failed',
+      code: 'reduce_failed',
       message: `reduce.model: ${planned.message}`,
     });
   const input = reduceInput(plan.reduce, await questionOf(deps, parent), await answersOf(deps, parent, plan));
@@ -48,10 +48,9 @@ export async function endWithReduce(
 ): Promise<void> {
   if (reduce.status !== 'succeeded') {
     const message = `the reduce ended ${reduce.status}: ${reduce.error?.message ?? ''}`;
-    return await endParent(deps, parent, plan, { kind: 'failed', code: 'branch_failed', message });
+    return await endParent(deps, parent, plan, { kind: 'failed', code: 'reduce_failed', message });
   }
-  const { output } = await readParts(deps.state, reduce);
-  const text = output !== undefined && 'text' in output ? output.text : '{}';
+  const text = (await readOutput(deps.state, reduce)) ?? '{}';
   const succeeded = await answersOf(deps, parent, plan);
   const reduced: Reduced = readAnswer(
     plan.reduce,
@@ -78,8 +77,8 @@ async function answersOf(
     plan.branches.map(async ({ name }, index) => {
       const child = children[index];
       if (child?.status !== 'succeeded') return [];
-      const { output } = await readParts(state, child);
-      return output !== undefined && 'text' in output ? [{ name, answer: JSON.parse(output.text) as unknown }] : [];
+      const text = await readOutput(state, child);
+      return text === undefined ? [] : [{ name, answer: JSON.parse(text) as unknown }];
     }),
   );
   return answers.flat();

@@ -10,6 +10,7 @@ import { busName } from '../aws/resource-names.ts';
 import { fanoutMessageSchema, fanoutQueue } from '../core/fanout-message.ts';
 import { eventsQueue, jobEventSchema } from '../core/job-event.ts';
 import { readWebhookMessage, type WebhookMessage, writeWebhookMessage } from '../core/webhook-message.ts';
+import { ConfigError } from '../runtime/config.ts';
 import { readFanoutRules } from '../runtime/config-files.ts';
 import { createExpressions } from '../runtime/expressions.ts';
 import { startOpsServer } from '../runtime/ops-server.ts';
@@ -19,12 +20,16 @@ import { createStoreReadiness } from '../state/store-readiness.ts';
 import { deadlineStep } from './deadline-step.ts';
 import type { WebhookDeps } from './deliver-webhook.ts';
 import { joinStep } from './join-step.ts';
-import { planByRules } from './plan-by-rules.ts';
+import { expressionErrors, planByRules } from './plan-by-rules.ts';
 import type { RouterDeps } from './router-deps.ts';
 import { checkRouting } from './routing-check.ts';
 import { serveQueue } from './serve-queue.ts';
 import { splitStep } from './split-step.ts';
 import { webhookStep } from './webhook-step.ts';
+
+/** Attempts at webhooks under way, of the slots below. */
+const mostWebhooks = 10;
+type Webhooks = WebhookDeps & { underWay: number };
 
 /** Messages of one queue at a time: each waits for DynamoDB most of its time. */
 const slots = 20;
@@ -43,10 +48,14 @@ export async function startRouter(deps: ProcessDeps): Promise<Stop> {
   const { state, clients } = openState(config, metrics, connections);
   const held = holdMessages({ queues: state.queues, logger, now: state.now, ...config.times });
   const expressions = createExpressions({ timeoutMs: expressionMs, memoryMb: expressionMb, logger });
-  const plan = planByRules({ rules: readFanoutRules(config.configDir), expressions });
+  const rules = readFanoutRules(config.configDir);
+  const wrong = expressionErrors(rules.all, expressions);
+  if (wrong.length > 0)
+    throw new ConfigError(wrong.map((line) => `${config.configDir}/fanout-rules.json: ${line}`).join('\n'));
+  const plan = planByRules({ rules, expressions });
   const bus = config.fanoutBus === 'eventbridge' ? createEventBus(clients.events, busName(config.prefix)) : undefined;
   const router: RouterDeps = { state, lanes, metrics, logger, bus, planByRules: plan };
-  const webhooks: WebhookDeps = { state, outgoing: createOutgoingHttp(config), logger, metrics };
+  const webhooks: Webhooks = { underWay: 0, state, outgoing: createOutgoingHttp(config), logger, metrics };
   const stores = createStoreReadiness({ state, lanes: lanes.all });
   const routing = checkRouting({ clients, config, lanes });
   let isStopping = false;
@@ -107,7 +116,7 @@ async function onFanout(router: RouterDeps, body: unknown): Promise<MessageEnd> 
 }
 
 /** The end of a job that a fan-out or a webhook waits for, or the next attempt at a webhook. */
-async function onEvent(router: RouterDeps, webhooks: WebhookDeps, { body }: ReceivedMessage): Promise<MessageEnd> {
+async function onEvent(router: RouterDeps, webhooks: Webhooks, { body }: ReceivedMessage): Promise<MessageEnd> {
   const webhook = readWebhookMessage(body);
   if (webhook.kind === 'webhook') return await onWebhook(router, webhooks, webhook.message);
   const event = jobEventSchema.safeParse(parse(body)).data;
@@ -120,8 +129,13 @@ async function onEvent(router: RouterDeps, webhooks: WebhookDeps, { body }: Rece
   return await joinStep(router, event);
 }
 
-async function onWebhook(router: RouterDeps, webhooks: WebhookDeps, message: WebhookMessage): Promise<MessageEnd> {
-  const step = await webhookStep(webhooks, message);
+async function onWebhook(router: RouterDeps, webhooks: Webhooks, message: WebhookMessage): Promise<MessageEnd> {
+  // Receivers that hang must not hold up the joins, which come through the same queue.
+  if (webhooks.underWay >= mostWebhooks) return { kind: 'hide', seconds: 1 };
+  webhooks.underWay += 1;
+  const step = await webhookStep(webhooks, message).finally(() => {
+    webhooks.underWay -= 1;
+  });
   if (step !== 'done') await sendWebhook(router, step.sendAgain, step.delaySeconds);
   return { kind: 'delete' };
 }

@@ -21,7 +21,10 @@ const environment = z.object({
   PENSTOCK_PORT: port.default(8080).describe('Port of the api'),
   PENSTOCK_OPS_HOST: z.string().default('0.0.0.0').describe('Address of `/live`, `/ready` and `/metrics`'),
   PENSTOCK_OPS_PORT: port.default(9464).describe('Port of `/live`, `/ready` and `/metrics`'),
-  PENSTOCK_CONFIG_DIR: z.string().default('config').describe('Folder of `lanes.json` and `limits.json`'),
+  PENSTOCK_CONFIG_DIR: z
+    .string()
+    .default('config')
+    .describe('Folder of `lanes.json`, `limits.json` and `fanout-rules.json`'),
   PENSTOCK_PREFIX: z
     .string()
     .regex(/^[A-Za-z0-9_-]{0,30}$/, 'up to 30 letters, digits, - and _')

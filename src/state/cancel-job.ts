@@ -26,8 +26,8 @@ export type Cancelled = { kind: 'cancelled'; job: JobItem } | { kind: 'final'; j
 /** Lost races before the caller is told to try again; a job changes a few times in its life. */
 const tries = 5;
 
-/** Cancels a tenant's job. Safe to run twice: the second run finds it final. Throws AwsError. */
-export async function cancelJob(deps: StateDeps, tenant: string, jobId: string): Promise<Cancelled> {
+/** Cancels a tenant's job; `by` stands in its error. Safe to run twice: the second run finds it final. Throws AwsError. */
+export async function cancelJob(deps: StateDeps, tenant: string, jobId: string, by = 'the caller'): Promise<Cancelled> {
   for (let left = tries; left > 0; left -= 1) {
     const job = await readOwnJob(deps, tenant, jobId);
     if (job === undefined) return { kind: 'missing' };
@@ -38,7 +38,7 @@ export async function cancelJob(deps: StateDeps, tenant: string, jobId: string):
         status: 'cancelled',
         rev: job.rev + 1,
         fence: job.fence + 1,
-        error: { code: 'cancelled', message: cancelMessage(job), retryable: true },
+        error: { code: 'cancelled', message: cancelMessage(job, by), retryable: true },
         ...finalTimes(deps, job, now),
       },
       remove: ['runBy', 'worker'],
@@ -59,7 +59,7 @@ export async function cancelJob(deps: StateDeps, tenant: string, jobId: string):
   throw new AwsError('unavailable', 'cancel job', `${jobId} changed ${tries} times meanwhile`);
 }
 
-function cancelMessage(job: JobItem): string {
-  if (job.asyncArn === undefined) return 'cancelled by the caller';
-  return `cancelled by the caller; Bedrock cannot stop ${job.asyncArn}, which goes on and is billed`;
+function cancelMessage(job: JobItem, by: string): string {
+  if (job.asyncArn === undefined) return `cancelled by ${by}`;
+  return `cancelled by ${by}; Bedrock cannot stop ${job.asyncArn}, which goes on and is billed`;
 }

@@ -1,6 +1,7 @@
 import { AwsError } from '../aws/aws-error.ts';
-import type { Condition } from '../aws/tables.ts';
+import type { Condition, Item } from '../aws/tables.ts';
 import { isFinal } from '../core/job.ts';
+import { cancelJob } from './cancel-job.ts';
 import { expireIfOverdue } from './expire-job.ts';
 import { type JobItem, jobKey, jobObjects } from './job-item.ts';
 import type { StateDeps } from './state-deps.ts';
@@ -30,6 +31,7 @@ export async function deleteJob(deps: StateDeps, tenant: string, jobId: string):
       });
       if (marked === undefined) continue;
     }
+    if (stored.kind === 'fanout') await deleteBranches(deps, tenant, jobId);
     await deps.objects.deleteUnder(jobObjects(tenant, jobId));
     const parts = await deps.tables.partition('jobs', jobId, ['pk', 'sk']);
     const others = parts.filter((part) => part.sk !== 'job');
@@ -38,4 +40,17 @@ export async function deleteJob(deps: StateDeps, tenant: string, jobId: string):
     return { kind: 'deleted' };
   }
   throw new AwsError('unavailable', 'delete job', `${jobId} changed ${tries} times meanwhile`);
+}
+
+/** The branches of a fan-out, of all its generations, go with it; one that still goes on is cancelled first. */
+async function deleteBranches(deps: StateDeps, tenant: string, parentId: string): Promise<void> {
+  let start: Item | undefined;
+  do {
+    const page = await deps.tables.listByTime(`${tenant}#${parentId}`, 100, start);
+    for (const { pk } of page.items) {
+      await cancelJob(deps, tenant, String(pk), 'the delete of its fan-out');
+      await deleteJob(deps, tenant, String(pk));
+    }
+    start = page.lastKey;
+  } while (start !== undefined);
 }

@@ -2,6 +2,7 @@ import type { Condition } from '../aws/tables.ts';
 import { announceEnd } from './announce-end.ts';
 import { finalTimes } from './final-times.ts';
 import { asJob, isOverdue, type JobItem, jobKey } from './job-item.ts';
+import { publishEnd } from './publish-end.ts';
 import type { StateDeps } from './state-deps.ts';
 
 /**
@@ -31,6 +32,11 @@ export async function expireIfOverdue(deps: StateDeps, job: JobItem): Promise<Jo
     remove: ['worker', 'runBy'],
     condition: unchanged(job),
   });
-  if (after !== undefined) return await announceEnd(deps, after as unknown as JobItem);
+  if (after !== undefined) {
+    const expired = after as unknown as JobItem;
+    // A reader must not fail for it: the job's own message tells again, if that is still there.
+    await Promise.allSettled([announceEnd(deps, expired), publishEnd(deps, expired)]);
+    return expired;
+  }
   return asJob(await deps.tables.get('jobs', jobKey(job.pk))) ?? job;
 }

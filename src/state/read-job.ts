@@ -65,6 +65,12 @@ async function readOwnParts(deps: StateDeps, job: JobItem): Promise<JobParts> {
   };
 }
 
+/** The whole output of a job as JSON text, however large; undefined for none. One or two reads. Throws AwsError. */
+export async function readOutput(deps: StateDeps, job: JobItem): Promise<string | undefined> {
+  if (job.output === undefined) return undefined;
+  return await loadValue(deps, await deps.tables.get('jobs', { pk: job.pk, sk: job.output }));
+}
+
 function textPart(text: string | undefined) {
   return text === undefined ? undefined : { text };
 }

@@ -75,7 +75,7 @@ test('100 fan-outs of 5 branches, one message in five twice, the router killed t
   });
   for (let index = 0; index < parents; index += 1)
     socket.send({ type: 'fanout', ref: `f${index}`, fanout: fanoutOf(index) });
-  const { request } = await eventually(() => cut, {
+  const { request } = await eventually(() => cut ?? saySubmits(socket.frames), {
     timeoutMs: 60_000,
     what: 'the last branch of a fan-out is counted',
   });
@@ -137,6 +137,12 @@ test('100 fan-outs of 5 branches, one message in five twice, the router killed t
   expect([...finished()].sort()).toEqual([...ids].sort());
   await socket.close();
 });
+
+/** For the message of a wait that fails: how far the submits have come. */
+function saySubmits(frames: readonly { type: string }[]): never {
+  const of = (type: string) => frames.filter((frame) => frame.type === type);
+  throw new Error(`${of('accepted').length} accepted, refused: ${JSON.stringify(of('error').slice(0, 2))}`);
+}
 
 /** The ids of all fan-outs, in the order they were asked for. */
 async function acceptedIds(frames: readonly { type: string; ref?: string; job?: { id: string } }[]): Promise<string[]> {

@@ -56,9 +56,7 @@ async function apiRequests(own: Stack): Promise<{ reads: number; writes: number 
   const count = (operations: readonly string[]): number =>
     operations
       .flatMap((operation) =>
-        metrics.map((each) =>
-          metricSum(each, 'penstock_aws_requests_total', { service: 'DynamoDB', operation }),
-        ),
+        metrics.map((each) => metricSum(each, 'penstock_aws_requests_total', { service: 'DynamoDB', operation })),
       )
       .reduce((sum, each) => sum + each, 0);
   return { reads: count(reads), writes: count(writes) };

@@ -31,7 +31,11 @@ test("Python's websockets submits, streams and finishes", { timeout: longestMs }
     emulator: { models: { [nova]: { latency: { firstTokenMs: 50, perTokenMs: 5, spread: 0 } } } },
   });
   stack = own;
-  const script = ['test/support/websockets_client.py', String(own.apis[0]?.url).replace('http', 'ws'), 'local-demo-key'];
+  const script = [
+    'test/support/websockets_client.py',
+    String(own.apis[0]?.url).replace('http', 'ws'),
+    'local-demo-key',
+  ];
   const { stdout } = await run(found.python, script, { timeout: longestMs });
   const seen = JSON.parse(stdout) as Record<string, unknown> & { job: JobView; types: string[] };
   expect(seen).toMatchObject({ wrong: 401, none: 401, subprotocol: 'penstock.v1', code: 1003 });

@@ -227,9 +227,9 @@ test.each([
   ['limit=1.5', 'limit'],
   ['limit=1&limit=2', 'limit'],
   ['status=done', 'status'],
-  ['kind=fanout', 'kind'],
+  ['kind=other', 'kind'],
   ['lane=', 'lane'],
-  ['parent=job_1', 'parent'],
+  ['parents=job_1', 'parents'],
   ['__proto__=1', '__proto__'],
   ['cursor=', 'cursor'],
   ['cursor=abc', 'cursor'],
@@ -266,7 +266,7 @@ test('a path has the methods it has, and says which', async () => {
   for (const [, path] of actions) expect(problemOf(await api.request('GET', path))[0]).toBe(405);
 });
 
-test.each(['/nothing', '/v1', `/v1/jobs/${id}/events`, '/v1/nothing', '/docs/static/nothing.js', '//', '/v2/jobs'])(
+test.each(['/nothing', '/v1', `/v1/jobs/${id}/frames`, '/v1/nothing', '/docs/static/nothing.js', '//', '/v2/jobs'])(
   'there is nothing at %s',
   async (path) => {
     for (const method of ['GET', 'POST', 'DELETE'])

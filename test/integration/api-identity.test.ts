@@ -12,14 +12,19 @@ const id = `job_${'0'.repeat(32)}`;
 /** Each route with the scope it needs; a good body where it takes one. */
 const routes = [
   ['POST', '/v1/jobs', 'submit', { model: chatModel, input: hello('hi') }],
+  ['POST', '/v1/fanouts', 'submit', { input: hello('hi'), branches: [{ name: 'a', model: chatModel }] }],
   ['GET', '/v1/jobs', 'read'],
   ['GET', `/v1/jobs/${id}`, 'read'],
+  ['GET', `/v1/jobs/${id}/events`, 'read'],
   ['POST', `/v1/jobs/${id}/cancel`, 'submit'],
   ['POST', `/v1/jobs/${id}/retry`, 'submit'],
   ['DELETE', `/v1/jobs/${id}`, 'submit'],
   ['GET', '/v1/lanes', 'read'],
   ['POST', '/v1/lanes/chat/pause', 'operate'],
   ['POST', '/v1/lanes/chat/resume', 'operate'],
+  ['POST', '/v1/webhook-secrets', 'operate'],
+  ['GET', '/v1/webhook-secrets', 'operate'],
+  ['DELETE', '/v1/webhook-secrets/whs_0123456789abcdef', 'operate'],
 ] as const;
 
 test('each documented route is in this test', async () => {
@@ -27,7 +32,13 @@ test('each documented route is in this test', async () => {
   const documented = Object.entries(paths).flatMap(([path, methods]) =>
     Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
   );
-  const tested = routes.map(([method, path]) => `${method} ${path.replace(id, '{id}').replace('chat', '{lane}')}`);
+  const tested = routes.map(
+    ([method, path]) =>
+      `${method} ${path
+        .replace(id, '{id}')
+        .replace(/whs_\w+/, '{id}')
+        .replace('chat', '{lane}')}`,
+  );
   expect(documented.sort()).toEqual(tested.sort());
 });
 
@@ -47,7 +58,7 @@ test.each(routes)('%s %s needs a key, and the scope %s', async (method, path, sc
   expect([without.status, without.body.code]).toEqual([403, 'forbidden']);
   expect(without.body.detail).toContain(scope);
   const allowed = await api.request(method, path, { ...options, key: (await api.makeKey('t', [scope])).key });
-  expect([200, 202, 404]).toContain(allowed.status);
+  expect([200, 201, 202, 404]).toContain(allowed.status);
 });
 
 test('who has no key is refused before the body is looked at', async () => {

@@ -1,12 +1,18 @@
 import fc from 'fast-check';
-import { expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { compilePattern, matches } from '../../src/core/event-pattern.ts';
+import { reservedInsideOr } from '../../src/core/event-pattern-operators.ts';
 import { PatternError } from '../../src/core/event-pattern-problems.ts';
 import { entry, event, pattern, wrongEntry } from '../support/arbitrary-patterns.ts';
-import { findEventRuler, type Pair, type Verdict } from '../support/event-ruler/ask-event-ruler.ts';
+import { type EventRuler, findEventRuler, type Pair, type Verdict } from '../support/event-ruler/ask-event-ruler.ts';
 
 const LONGEST_MS = 400_000; // Maven may have to fetch event-ruler first
 const SEED = 20_261_124;
+
+let ruler: EventRuler;
+beforeAll(async () => {
+  ruler = await findEventRuler();
+}, LONGEST_MS);
 
 function ourVerdict([patternText, eventText]: Pair): Verdict {
   try {
@@ -22,7 +28,17 @@ function randomPairs(count: number, entries: fc.Arbitrary<unknown>): Pair[] {
   const pairs = fc
     .tuple(pattern(entries), event)
     .map(([one, other]): Pair => [JSON.stringify(one), JSON.stringify(other)]);
-  return fc.sample(pairs, { numRuns: count, seed: SEED });
+  return fc.sample(pairs.filter(hasFewCombinations), { numRuns: count, seed: SEED });
+}
+
+/** Leaves out what the last of the differences below is about. */
+function hasFewCombinations([patternText]: Pair): boolean {
+  try {
+    compilePattern(JSON.parse(patternText));
+    return true;
+  } catch (error) {
+    return !String(error).includes('combinations');
+  }
 }
 
 /** Fields of objects in arrays, where the choice of the element and the order of absent fields matter. */
@@ -134,6 +150,15 @@ const differences: { why: string; pair: Pair; eventRuler: Verdict; ours: Verdict
     eventRuler: 'true',
     ours: 'invalid',
   },
+  {
+    why: 'ten fields that may be missing or have a value make 1,024 combinations; here, 1,000 are the most',
+    pair: [
+      JSON.stringify(Object.fromEntries(Array.from('abcdefghij', (name) => [name, [1, { exists: false }]]))),
+      '{}',
+    ],
+    eventRuler: 'true',
+    ours: 'invalid',
+  },
 ];
 
 /**
@@ -154,7 +179,6 @@ const notAsDocumented: { why: string; pair: Pair; both: Verdict }[] = [
 ];
 
 it('differs from event-ruler where it says so, and nowhere else', { timeout: LONGEST_MS }, async ({ skip }) => {
-  const ruler = await findEventRuler();
   if ('missing' in ruler) return skip(`event-ruler was not asked: ${ruler.missing}`);
   const theirs = await ruler.ask(differences.map(({ pair }) => pair));
   expect(differences.map((one, index) => ({ ...one, eventRuler: theirs[index], ours: ourVerdict(one.pair) }))).toEqual(
@@ -164,8 +188,18 @@ it('differs from event-ruler where it says so, and nowhere else', { timeout: LON
   expect(notAsDocumented.map(({ pair }) => ourVerdict(pair))).toEqual(notAsDocumented.map(({ both }) => both));
 });
 
+it('refuses the same names inside $or', { timeout: LONGEST_MS }, async ({ skip }) => {
+  if ('missing' in ruler) return skip(`event-ruler was not asked: ${ruler.missing}`);
+  const names = [...reservedInsideOr, 'a', 'or', 'like', '!=', 'regexp', 'date', 'anything'];
+  const pairs = names.flatMap((name): Pair[] => [
+    [JSON.stringify({ $or: [{ [name]: ['x'] }, { b: [1] }] }), JSON.stringify({ [name]: 'x' })],
+    [JSON.stringify({ $or: [{ a: { [name]: ['x'] } }, { b: [1] }] }), JSON.stringify({ a: { [name]: 'x' } })],
+    [JSON.stringify({ [name]: ['x'] }), JSON.stringify({ [name]: 'x' })],
+  ]);
+  expect(pairs.map(ourVerdict)).toEqual(await ruler.ask(pairs));
+});
+
 it('decides as event-ruler does', { timeout: LONGEST_MS }, async ({ skip, annotate }) => {
-  const ruler = await findEventRuler();
   if ('missing' in ruler) return skip(`event-ruler was not asked: ${ruler.missing}`);
   const pairs = [
     ...randomPairs(6000, entry),

@@ -67,7 +67,10 @@ test('what is wrong with a submit is named with its path, and nothing is made', 
   const paths = answer.problem?.errors?.map(({ path }) => path);
   expect(paths).toEqual(expect.arrayContaining(['job.priority', 'job.colour']));
   const unknown = await ask({ type: 'submit', job: { ...aJob, model: 'nobody.knows-v1:0' } });
-  expect(unknown.problem).toMatchObject({ code: 'validation_failed', errors: [{ path: expect.stringMatching(/model$/) }] });
+  expect(unknown.problem).toMatchObject({
+    code: 'validation_failed',
+    errors: [{ path: expect.stringMatching(/model$/) }],
+  });
   expect((await api.request('GET', '/v1/jobs?limit=100')).body.items).toEqual(before);
 });
 
@@ -150,8 +153,7 @@ test('another tenant sees nothing of a job: not to follow, not to cancel, and no
   expect(await ask({ type: 'subscribe', jobId: id }, stranger)).toMatchObject(notFound);
   expect(await ask({ type: 'cancel', jobId: id }, stranger)).toMatchObject(notFound);
   for (const jobId of [`job_${'0'.repeat(32)}`, 'no id at all'])
-    for (const type of ['subscribe', 'cancel'])
-      expect(await ask({ type, jobId }, stranger)).toMatchObject(notFound);
+    for (const type of ['subscribe', 'cancel']) expect(await ask({ type, jobId }, stranger)).toMatchObject(notFound);
   await api.finish(id);
   stranger.send({ type: 'ping' });
   await stranger.until((frame) => frame.type === 'pong', 'pong');
@@ -194,6 +196,9 @@ test('an api that follows nothing any more keeps nothing', async () => {
   for (const ref of ['1', '2']) leaving.send({ type: 'submit', ref, job: aJob, idempotencyKey: `left ${ref}` });
   await leaving.close();
   for (const key of ['left 1', 'left 2'])
-    await eventually(() => readJob(api.deps.state, keyedJobId('demo', key)), { timeoutMs: 5_000, what: `${key} is there` });
+    await eventually(() => readJob(api.deps.state, keyedJobId('demo', key)), {
+      timeoutMs: 5_000,
+      what: `${key} is there`,
+    });
   await eventually(() => api.deps.hub.size === 0, { timeoutMs: 5_000, what: 'the hub is empty' });
 });

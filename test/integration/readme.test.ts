@@ -100,6 +100,7 @@ function resourceOf(arn: string): string {
     if (arn === `arn:aws:sns:REGION:ACCOUNT:PREFIX${topic}`) return topic;
   if (arn === `arn:aws:events:REGION:ACCOUNT:event-bus/${busName('PREFIX')}`) return 'bus';
   if (arn === 'arn:aws:s3:::BUCKET' || arn === 'arn:aws:s3:::BUCKET/*') return 'objects';
+  if (arn === 'arn:aws:events:REGION:ACCOUNT:rule/PREFIXpenstock/*') return 'rules';
   return arn.startsWith('arn:aws:bedrock:') ? 'bedrock' : arn;
 }
 

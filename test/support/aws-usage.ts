@@ -60,6 +60,7 @@ const functions: Record<string, string[]> = {
   startReceiver: ['queues ReceiveMessage'],
   // Outside provisioning only the topic of requests is looked at.
   subscriptionsOf: ['requests ListSubscriptionsByTopic'],
+  rulesOf: ['rules ListRules'],
 };
 
 interface Declaration {

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { z } from 'zod';
 import { jobIdPattern } from '../../core/job-id.ts';
 import { limitsOf } from '../../core/limits.ts';
 import type { JobFrame } from '../../core/live-frames.ts';
@@ -31,7 +32,10 @@ export function serveEvents(app: Api, deps: LiveDeps): void {
       tags: ['jobs'],
       security: needsKey(),
       params: jobParams,
-      response: { ...problemResponses('not_found') },
+      response: {
+        200: { description: 'The frames, as they come', content: { 'text/event-stream': { schema: z.string() } } },
+        ...problemResponses('not_found'),
+      },
     },
     handler: async (request, reply) => {
       const tenant = tenantOf(request);

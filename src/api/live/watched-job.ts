@@ -5,7 +5,9 @@ import type { DeltaFrame, FinishedFrame, JobFrame, StatusFrame } from '../../cor
  *
  * Frames come from the holder of the job (pushed), and from the record (at a subscribe, at the slow re-read); `seq` orders
  * them all, and what is not above the last is dropped. The text of the attempt is kept here, so that each subscriber gets
- * it from where it is: one that came late, or was too slow for some deltas, gets all it lacks in its next one.
+ * it from where it is: one that came late, or was too slow for some deltas, gets all it lacks in its next one. That is
+ * always one frame: so each seq of a delta stands for as much text everywhere, and a client can come back with it here or
+ * at another instance.
  */
 export interface Subscriber {
   /** Hands a frame to the client. Never throws. */
@@ -16,15 +18,10 @@ export interface Subscriber {
 
 interface Subscription {
   subscriber: Subscriber;
-  /** The last seq that it has. */
+  /** The last seq that it has; it also says how much of the text it has. */
   lastSeq: number;
-  /** The attempt that it follows, and how much of its text it has. */
-  attempt: number;
-  offset: number;
 }
 
-/** What one frame may carry of a text that was kept back, in UTF-16 units: far below the frame limit, also as UTF-8. */
-const mostTextInFrame = 24_000;
 /** At ten frames a second: those of the last ten minutes. A client that is further behind gets all text again. */
 const mostMarks = 6_000;
 
@@ -73,12 +70,7 @@ export class WatchedJob {
    */
   subscribe(subscriber: Subscriber, stored: StatusFrame | FinishedFrame, after = -1): () => void {
     this.apply(stored);
-    const subscription: Subscription = {
-      subscriber,
-      lastSeq: after,
-      attempt: this.#attempt,
-      offset: this.#endAt(after),
-    };
+    const subscription: Subscription = { subscriber, lastSeq: after };
     this.#subscriptions.add(subscription);
     this.#tell(subscription, this.#finished ?? stored);
     this.#flush(subscription);
@@ -133,19 +125,15 @@ export class WatchedJob {
 
   /** Sends what a subscriber lacks of the text; a slow one gets it later, with what has come until then. */
   #flush(subscription: Subscription, evenIfSlow = false): void {
-    if (subscription.attempt !== this.#attempt) {
-      subscription.attempt = this.#attempt;
-      subscription.offset = 0;
-    }
-    if (this.#finished !== undefined || (!evenIfSlow && subscription.subscriber.isSlow())) return;
-    while (subscription.offset < this.#text.length) {
-      const { attempt, offset, lastSeq } = subscription;
-      const text = wholeCharacters(this.#text, offset, mostTextInFrame);
-      subscription.offset += text.length;
-      // A long text takes several frames: those after the first count on from the client's own last.
-      const seq = Math.max(Math.min(this.#lastSeq, this.#marks.at(-1)?.seq ?? 0), lastSeq + 1);
-      this.#tell(subscription, { type: 'job.delta', jobId: this.jobId, seq, attempt, offset, text });
-    }
+    const last = this.#marks.at(-1);
+    const isOver = this.#finished !== undefined || last === undefined;
+    if (isOver || (!evenIfSlow && subscription.subscriber.isSlow())) return;
+    // One that comes from another instance may be ahead of this one: it lacks nothing.
+    const offset = this.#endAt(subscription.lastSeq);
+    if (offset === this.#text.length) return;
+    const { jobId } = this;
+    const [attempt, text] = [this.#attempt, this.#text.slice(offset)];
+    this.#tell(subscription, { type: 'job.delta', jobId, seq: last.seq, attempt, offset, text });
   }
 
   #tell(subscription: Subscription, frame: JobFrame): void {
@@ -153,12 +141,4 @@ export class WatchedJob {
     subscription.lastSeq = frame.seq;
     subscription.subscriber.send(frame);
   }
-}
-
-/** A piece of at most `most` UTF-16 units that does not end in the middle of a surrogate pair. */
-function wholeCharacters(text: string, offset: number, most: number): string {
-  const piece = text.slice(offset, offset + most);
-  const last = piece.charCodeAt(piece.length - 1);
-  const isHalf = piece.length > 1 && last >= 0xd800 && last <= 0xdbff && offset + most < text.length;
-  return isHalf ? piece.slice(0, -1) : piece;
 }
