@@ -1,5 +1,6 @@
 import { callApi } from './api.js';
 import { Connection } from './connection.js';
+import { createFanoutForm } from './fanout-form.js';
 import { isSendableKey } from './format.js';
 import { Jobs } from './jobs.js';
 import { createLanesPanel } from './lanes-panel.js';
@@ -35,6 +36,15 @@ keyField.value = recall('key') ?? localKey;
 const key = () => keyField.value.trim();
 
 const lanesPanel = createLanesPanel({ list: byId('lanes', HTMLElement), note: byId('lanes-note', HTMLElement) });
+const fanoutForm = createFanoutForm({
+  also: byId('also', HTMLElement),
+  list: byId('also-models', HTMLElement),
+  options: byId('fanout-options', HTMLElement),
+  policy: byId('policy', HTMLSelectElement),
+  quorum: byId('quorum', HTMLInputElement),
+  quorumField: byId('quorum-field', HTMLElement),
+  reduce: byId('reduce', HTMLSelectElement),
+});
 let isLive = false;
 /** With this key: what follows is a reconnect. */
 let wasLive = false;
@@ -113,6 +123,12 @@ function showLanes(lanes) {
   model.replaceChildren(...models.map((id) => new Option(id, id, false, id === chosen)));
   model.disabled = models.length === 0;
   if (models.length === 0) model.append(new Option('No lane has a model to talk to', ''));
+  offerOthers();
+}
+
+function offerOthers() {
+  const models = [...model.options].map((option) => option.value).filter((id) => id !== '');
+  fanoutForm.offer(models, model.value);
 }
 
 async function refreshLanes() {
@@ -132,11 +148,14 @@ function submit() {
   showProblem(problem, undefined);
   remember('model', model.value);
   const priority = String(new FormData(form).get('priority'));
-  jobs.submit({ model: model.value, prompt: text, priority });
+  const plan = fanoutForm.plan(model.value);
+  if (plan === undefined) jobs.submit({ model: model.value, prompt: text, priority });
+  else jobs.submitFanout({ plan, prompt: text, priority });
   // What is typed next takes its place; submitting again asks another model the same.
   if (document.activeElement === prompt) prompt.select();
 }
 
+model.addEventListener('change', offerOthers);
 form.addEventListener('submit', (event) => {
   event.preventDefault();
   submit();

@@ -67,16 +67,14 @@ export function applyFanoutJob(state, job) {
 export function applyFanoutFrame(state, frame, nowMs) {
   if (frame.jobId !== state.id) return applyToBranch(state, /** @type {JobFrame} */ (frame), nowMs);
   if (frame.seq <= state.lastSeq) return state;
-  const { seq: lastSeq, outputOmitted } = { outputOmitted: undefined, ...frame };
-  if (frame.type === 'branch.finished') {
-    const next = changeBranch({ ...state, lastSeq }, byName(frame.branch), (branch) => ({
+  const { seq: lastSeq } = frame;
+  if (frame.type === 'branch.finished')
+    return changeBranch({ ...state, lastSeq }, byName(frame.branch), (branch) => ({
       ...applyJob(sameJob(branch, frame.job.id), frame.job),
-      outputOmitted: outputOmitted === true,
+      outputOmitted: frame.outputOmitted === true,
     }));
-    return next;
-  }
   if (frame.type === 'job.finished')
-    return { ...applyFanoutJob(state, frame.job), lastSeq, outputOmitted: outputOmitted === true };
+    return { ...applyFanoutJob(state, frame.job), lastSeq, outputOmitted: frame.outputOmitted === true };
   return { ...state, ...applyFrame(state, frame, nowMs) };
 }
 
@@ -114,6 +112,19 @@ export function omittedIds(state) {
   return all.flatMap(({ id, outputOmitted }) => (outputOmitted && id ? [id] : []));
 }
 
+/**
+ * Takes in the job of a branch that was read for its answer: there is no use in reading it again, whatever it says.
+ * @param {FanoutState} state
+ * @param {string} jobId
+ * @param {Job | undefined} job undefined where it cannot be read
+ */
+export function applyRead(state, jobId, job) {
+  return changeBranch(state, byId(jobId), (branch) => ({
+    ...(job === undefined ? branch : applyJob(branch, job)),
+    outputOmitted: false,
+  }));
+}
+
 /** True for the job itself and for its branches. @param {JobState | FanoutState} state @param {string} jobId */
 export function concerns(state, jobId) {
   if (state.id === jobId) return true;
@@ -140,7 +151,7 @@ export function joinedText(state) {
   return answered.map((branch) => `${branch.name}\n\n${branch.state.text}`).join('\n\n\n');
 }
 
-/** @param {JobState | Omit<Parameters<typeof newJobState>[0], never>} of @param {string} name @param {number} index @returns {Branch} */
+/** @param {Parameters<typeof newJobState>[0]} of the parent's, but for the model @param {string} name @param {number} index @returns {Branch} */
 function newBranch({ key, prompt, model, priority, sentAtMs }, name, index) {
   return { name, state: newJobState({ key: `${key}/${index}`, prompt, model, priority, sentAtMs }) };
 }

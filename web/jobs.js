@@ -1,20 +1,17 @@
 import { callApi } from './api.js';
 import { FanoutCard } from './fanout-card.js';
-import { fanoutBody } from './fanout-request.js';
 import {
-  applyFanoutFrame,
-  applyFanoutJob,
+  applyRead,
   concerns,
   followBranches,
   isFanout,
   lacksBranches,
   newFanoutState,
   omittedIds,
-  planOf,
-  retriedFanout,
 } from './fanout-state.js';
 import { JobCard } from './job-card.js';
-import { applyFrame, applyJob, isFinal, newJobState, retriedState, subscribeFrame } from './job-state.js';
+import { requestOf, restoredState, retried, withFrame, withJob } from './job-kinds.js';
+import { isFinal, newJobState, subscribeFrame } from './job-state.js';
 import { forgetJob, recallJobs, rememberJob } from './remembered.js';
 
 /** @typedef {import('./api.js').Problem} Problem */
@@ -97,7 +94,7 @@ export class Jobs {
       const answer = answers[index];
       if (answer?.kind === 'problem' && answer.status === 404) forgetJob(id);
       if (answer?.kind !== 'ok') continue;
-      const entry = this.#add(restoredState(answer.body, asked), 'last');
+      const entry = this.#add(restoredState(answer.body, { ...asked, key: randomKey() }), 'last');
       this.#follow(entry);
       void this.#readBranches(entry);
       void this.#readWhole(entry);
@@ -175,7 +172,9 @@ export class Jobs {
     const answer = await callApi(this.#options.key(), path);
     if (answer.kind !== 'ok') return;
     // An end without its answer would hide that the answer is still to come.
-    const branches = answer.body.items.filter((/** @type {any} */ job) => !isFinal(job.status) || hasEnded(entry, job.id));
+    const branches = answer.body.items.filter(
+      (/** @type {any} */ job) => !isFinal(job.status) || hasEnded(entry.state, job.id),
+    );
     for (const job of branches) this.#update(entry, withJob(entry.state, job));
   }
 
@@ -196,14 +195,11 @@ export class Jobs {
 
   /** @param {Entry} entry */
   #send(entry) {
-    const { state } = entry;
-    const ref = state.key;
-    const frame = isFanout(state)
-      ? { type: 'fanout', ref, fanout: fanoutBody(state), idempotencyKey: ref }
-      : { type: 'submit', ref, job: jobBody(state), idempotencyKey: ref };
+    const { key: ref } = entry.state;
+    const { type, path, body } = requestOf(entry.state);
+    const frame = { type, ref, [type === 'submit' ? 'job' : type]: body, idempotencyKey: ref };
     if (byteLength(frame) <= largestFrameBytes) this.#options.send(frame);
-    else if (isFanout(state)) void this.#post(entry, '/v1/fanouts', fanoutBody(state));
-    else void this.#post(entry, '/v1/jobs', jobBody(state));
+    else void this.#post(entry, path, body);
   }
 
   /** @param {Entry} entry @param {string} path @param {object} body */
@@ -231,7 +227,11 @@ export class Jobs {
     entry.isAsking = true;
     const answer = await this.#read(id);
     entry.isAsking = false;
-    if (answer.kind === 'ok') this.#update(entry, withJob(entry.state, answer.body));
+    const { state } = entry;
+    const isBranch = isFanout(state) && id !== state.id;
+    if (isBranch && answer.kind !== 'away')
+      this.#update(entry, applyRead(state, id, answer.kind === 'ok' ? answer.body : undefined));
+    else if (answer.kind === 'ok') this.#update(entry, withJob(state, answer.body));
     else if (answer.kind === 'problem') this.#refuse(entry, answer.problem);
   }
 
@@ -263,39 +263,9 @@ function render({ state, card }) {
   else card.render(state, nowMs);
 }
 
-/** @param {JobState | FanoutState} state @param {any} job */
-function withJob(state, job) {
-  return isFanout(state) ? applyFanoutJob(state, job) : applyJob(state, job);
-}
-
-/** @param {JobState | FanoutState} state @param {any} frame */
-function withFrame(state, frame) {
-  const nowMs = Date.now();
-  return isFanout(state) ? applyFanoutFrame(state, frame, nowMs) : applyFrame(state, frame, nowMs);
-}
-
-/** @param {JobState | FanoutState} state @param {any} job */
-function retried(state, job) {
-  const nowMs = Date.now();
-  return isFanout(state) ? retriedFanout(state, job, nowMs) : retriedState(state, job, nowMs);
-}
-
-/** @param {any} job as the server tells it now @param {{ prompt: string, plan?: Plan }} asked */
-function restoredState(job, { prompt, plan }) {
-  const { model = '', priority = 'normal' } = job;
-  const fresh = { key: randomKey(), prompt, priority, sentAtMs: Date.now() };
-  if (job.kind === 'fanout') return withJob(newFanoutState({ ...fresh, plan: plan ?? planOf(job) }), job);
-  return withJob(newJobState({ ...fresh, model }), job);
-}
-
-/** @param {Entry} entry @param {string} jobId */
-function hasEnded({ state }, jobId) {
+/** True where a branch of that id has ended. @param {JobState | FanoutState} state @param {string} jobId */
+function hasEnded(state, jobId) {
   return isFanout(state) && state.branches.some((branch) => branch.state.id === jobId && isFinal(branch.state.status));
-}
-
-/** The body of `POST /v1/jobs`. @param {JobState} state */
-function jobBody({ model, prompt, priority }) {
-  return { model, input: { messages: [{ role: 'user', content: [{ text: prompt }] }] }, stream: true, priority };
 }
 
 /** @param {object} frame */

@@ -49,7 +49,8 @@ export const exclusion: fc.Arbitrary<{ operand: unknown; positive: unknown[] }> 
       ['prefix', nonEmptyText],
       ['suffix', nonEmptyText],
       ['equals-ignore-case', text],
-      ['wildcard', wildcard.filter((one) => one !== '')],
+      // A lone star: beside another anything-but, event-ruler errs (the integration test shows it).
+      ['wildcard', wildcard.filter((one) => one !== '*')],
     ] as const
   ).map(([operator, item]) =>
     listOr(item).map((operand) => ({

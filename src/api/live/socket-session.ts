@@ -185,16 +185,19 @@ export class SocketSession {
     const own: Subscription = { leave: undefined };
     this.#subscriptions.set(jobId, own);
     const counts = (): boolean => !this.#closed && this.#subscriptions.get(jobId) === own;
+    const onNothingMore = (): void => {
+      if (counts()) this.#subscriptions.delete(jobId);
+    };
     const send = (frame: JobFrame): void => {
       if (!counts()) return;
-      if (frame.type === 'job.finished') this.#subscriptions.delete(jobId);
+      if (frame.type === 'job.finished') onNothingMore();
       this.#link.send(frame);
     };
     try {
       own.leave = await this.#deps.follower.subscribe(
         this.#owner.tenant,
         jobId,
-        { send, isSlow: () => this.#link.isSlow() },
+        { send, isSlow: () => this.#link.isSlow(), onNothingMore },
         options,
       );
     } finally {

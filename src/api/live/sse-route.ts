@@ -4,7 +4,7 @@ import { jobIdPattern } from '../../core/job-id.ts';
 import { limitsOf } from '../../core/limits.ts';
 import type { JobFrame } from '../../core/live-frames.ts';
 import type { Api } from '../api-deps.ts';
-import { jobParams } from '../api-schemas.ts';
+import { jobParams, nothing } from '../api-schemas.ts';
 import { tenantOf } from '../authenticate.ts';
 import { sendProblem } from '../problem.ts';
 import { needsKey, problemResponses } from '../route-docs.ts';
@@ -34,6 +34,7 @@ export function serveEvents(app: Api, deps: LiveDeps): void {
       params: jobParams,
       response: {
         200: { description: 'The frames, as they come', content: { 'text/event-stream': { schema: z.string() } } },
+        204: nothing.describe('The client has the end already: do not connect again'),
         ...problemResponses('not_found'),
       },
     },
@@ -52,6 +53,10 @@ export function serveEvents(app: Api, deps: LiveDeps): void {
         ? await hub.subscribe(tenant, id, stream, after === undefined ? {} : { after })
         : undefined;
       if (leave === undefined) return sendProblem(reply, { code: 'not_found', detail: 'there is no such job' });
+      if (stream.isOver) {
+        leave();
+        return reply.code(204).send();
+      }
       const uncount = connectionCount.enter(tenant);
       reply.hijack();
       const headers = {
@@ -83,6 +88,8 @@ function seqOfHeader(header: string | string[] | undefined): number | undefined 
 /** One client's event stream. Frames that come before it is open wait. */
 class EventStream {
   #raw: ServerResponse | undefined;
+  /** A browser connects again by itself after every end, and stops at a 204 only (HTML standard, server-sent events). */
+  isOver = false;
   #early: JobFrame[] = [];
 
   open(raw: ServerResponse, headers: Record<string, string>): void {
@@ -102,6 +109,10 @@ class EventStream {
 
   isSlow(): boolean {
     return this.#raw !== undefined && this.#raw.writableLength > slowBytes;
+  }
+
+  onNothingMore(): void {
+    this.isOver = true;
   }
 
   comment(): void {

@@ -14,6 +14,8 @@ export interface Subscriber {
   send(frame: JobFrame): void;
   /** True while its buffer is full: deltas are kept back, everything else goes out. */
   isSlow(): boolean;
+  /** Told at the subscribe, of a job that is over and whose end the client has: nothing will come. */
+  onNothingMore?(): void;
 }
 
 interface Subscription {
@@ -74,6 +76,7 @@ export class WatchedJob {
     this.#subscriptions.add(subscription);
     this.#tell(subscription, this.#finished ?? stored);
     this.#flush(subscription);
+    if (this.#finished !== undefined && this.#finished.seq <= after) subscriber.onNothingMore?.();
     return () => void this.#subscriptions.delete(subscription);
   }
 
