@@ -18,7 +18,7 @@ export function createFanoutForm({ also, list, options, policy, quorum, quorumFi
     options.hidden = branches === 1;
     quorumField.hidden = policy.value !== 'quorum';
     quorum.max = String(branches);
-    if (quorum.valueAsNumber > branches) quorum.value = String(branches);
+    if (branches > 1 && quorum.valueAsNumber > branches) quorum.value = String(branches);
   }
 
   also.addEventListener('change', ({ target }) => {

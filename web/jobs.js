@@ -65,6 +65,7 @@ export class Jobs {
       entry.card.allowButtons();
       if (entry.state.status === 'sending') this.#send(entry);
       else this.#follow(entry);
+      if (isFanout(entry.state) && lacksBranches(entry.state)) void this.#readParent(entry);
       void this.#readWhole(entry);
     }
   }
@@ -142,27 +143,29 @@ export class Jobs {
     if (next.id !== undefined && before.id === undefined)
       rememberJob({ id: next.id, prompt: next.prompt, ...(isFanout(next) && { plan: next.plan }) });
     if (next.hasGap && !before.hasGap) this.#follow(entry);
-    if (isFanout(next)) this.#followNew(before, next);
-    if (isFanout(next) && next.status !== before.status && lacksBranches(next)) void this.#readParent(entry);
+    if (isFanout(next) && next.status !== before.status && (next.status === 'running' || lacksBranches(next)))
+      void this.#readParent(entry);
     void this.#readWhole(entry);
   }
 
   /** @param {Entry} entry */
-  #follow({ state }) {
-    const frame = subscribeFrame(state);
+  #follow(entry) {
+    const frame = subscribeFrame(entry.state);
     if (frame !== undefined) this.#options.send(frame);
-    if (isFanout(state)) for (const branch of followBranches(state)) this.#options.send(branch);
+    this.#followBranches(entry);
   }
 
-  /** The branches that have become known. @param {JobState} before @param {FanoutState} next */
-  #followNew(before, next) {
-    for (const frame of followBranches(next)) if (!concerns(before, frame.jobId)) this.#options.send(frame);
+  /** @param {Entry} entry */
+  #followBranches({ state }) {
+    if (isFanout(state)) for (const frame of followBranches(state)) this.#options.send(frame);
   }
 
-  /** A fan-out was split: no frame says which jobs its branches are. @param {Entry} entry */
+  /** A fan-out was split: no frame says which jobs its branches are, and those of a retry are there only now. @param {Entry} entry */
   async #readParent(entry) {
     const answer = await this.#read(entry.state.id ?? '');
-    if (answer.kind === 'ok') this.#update(entry, withJob(entry.state, answer.body));
+    if (answer.kind !== 'ok') return;
+    this.#update(entry, withJob(entry.state, answer.body));
+    this.#followBranches(entry);
   }
 
   /** The model and the times of each branch, which the parent does not tell. @param {Entry} entry */

@@ -10,7 +10,7 @@ import type { Logger } from './logger.ts';
 export type PoolOptions = {
   /** Deadline of one evaluation, counted from when a process takes it: what waits for its turn is not late. */
   timeoutMs: number;
-  /** Heap of one process; at least 32, below which Node itself does not come up. The process takes some 40 MB more. */
+  /** Heap of one process; at least 32, below which Node itself does not come up. The process takes some 60 MB more. */
   memoryMb: number;
   /** Evaluations side by side, each in its own process. Default 1. */
   processes?: number;

@@ -1,6 +1,6 @@
 /**
  * The process that evaluates expressions: `expression-process.ts` starts it, with an IPC channel and the starter's process
- * id as its argument. It has no environment, and ends with the channel.
+ * id as its argument. It has no environment, and ends with the channel, which is all that keeps it alive.
  *
  * What an expression can reach is JSONata's own library over the document that came with it: no file, no network, no
  * clock but `$now` and `$millis`. `$eval` parses and evaluates another expression under the same limits. What an expression
@@ -24,7 +24,6 @@ const parsed = new Map<string, jsonata.Expression>();
 process.on('message', (request: ExpressionRequest) => {
   void answer(request).then(send);
 });
-process.on('disconnect', () => process.exit(0));
 // A terminal sends Ctrl-C to the whole foreground group; the starter drains with expressions still to evaluate.
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => undefined);

@@ -33,7 +33,7 @@ export type Variables = Readonly<Record<string, unknown>>;
 /**
  * Evaluates JSONata away from this process: one regular expression can block a process for ever, and memory that runs out
  * in a worker thread aborts the whole of it. The trade: a copy of the input by IPC for each evaluation (a tenth of a
- * millisecond for a small one), and a process of some 60 MB each, started at the first evaluation. Throws RangeError for
+ * millisecond for a small one), and a process of some 80 MB each, started at the first evaluation. Throws RangeError for
  * options that make no sense.
  */
 export function createExpressions(options: PoolOptions): Expressions {

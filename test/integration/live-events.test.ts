@@ -36,8 +36,8 @@ const untilText = (events: EventReader, text: string): Promise<unknown> =>
 test('each frame is an event: its type, its seq as the id, the frame as data; the stream ends with the job', async () => {
   const id = await submit();
   const events = await readEvents(api.url, id);
-  expect(events.headers.get('content-type')).toBe('text/event-stream');
-  expect(events.headers.get('cache-control')).toBe('no-store');
+  expect(events.headers['content-type']).toBe('text/event-stream');
+  expect(events.headers['cache-control']).toBe('no-store');
   await events.until((frame) => frame.type === 'job.status', 'the state');
   const run = await claim(id);
   run.live.text('One line,\nand "another".\n\n');

@@ -1,9 +1,11 @@
+import { type IncomingMessage, request } from 'node:http';
+import { text } from 'node:stream/consumers';
 import type { LiveFrame } from './live-socket.ts';
 import { createTape, type Tape } from './tape.ts';
 
 /** One reader of server-sent events. `raw` is all that came, word for word. */
 export type EventReader = Tape<LiveFrame> & {
-  headers: Headers;
+  headers: IncomingMessage['headers'];
   raw(): string;
   /** Resolves when the stream has ended: true for an orderly end, false for a cut. */
   ended: Promise<boolean>;
@@ -11,7 +13,7 @@ export type EventReader = Tape<LiveFrame> & {
 };
 
 /**
- * Follows a job by `GET /v1/jobs/{id}/events`; rejects with the status unless it is 200.
+ * Follows a job by `GET /v1/jobs/{id}/events`, on a connection of its own; rejects with the answer unless it is a 200.
  * @param options.lastEventId sent as `Last-Event-ID`
  */
 export async function readEvents(
@@ -20,47 +22,33 @@ export async function readEvents(
   options: { key?: string; lastEventId?: number | string } = {},
 ): Promise<EventReader> {
   const { key = 'local-demo-key', lastEventId } = options;
-  const gone = new AbortController();
-  const response = await fetch(`${url}/v1/jobs/${jobId}/events`, {
-    headers: {
-      authorization: `Bearer ${key}`,
-      accept: 'text/event-stream',
-      ...(lastEventId !== undefined && { 'last-event-id': String(lastEventId) }),
-    },
-    signal: gone.signal,
+  const headers = {
+    authorization: `Bearer ${key}`,
+    accept: 'text/event-stream',
+    ...(lastEventId !== undefined && { 'last-event-id': String(lastEventId) }),
+  };
+  const call = request(`${url}/v1/jobs/${jobId}/events`, { agent: false, headers });
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    call.once('response', resolve).once('error', reject).end();
   });
-  if (response.status !== 200 || response.body === null) {
-    const text = await response.text();
-    throw Object.assign(new Error(`events were answered with ${response.status}: ${text}`), {
-      status: response.status,
-    });
-  }
+  if (response.statusCode !== 200) throw new Error(`events: ${response.statusCode} ${await text(response)}`);
+  call.on('error', () => undefined);
+  response.on('error', () => undefined);
+
   const tape = createTape<LiveFrame>();
   let raw = '';
-  const read = async (body: ReadableStream<Uint8Array>): Promise<boolean> => {
-    let rest = '';
-    const decoder = new TextDecoder();
-    try {
-      for await (const chunk of body) {
-        const text = decoder.decode(chunk, { stream: true });
-        raw += text;
-        const blocks = (rest + text).split('\n\n');
-        rest = blocks.pop() ?? '';
-        for (const block of blocks) {
-          const data = /^data: (.*)$/m.exec(block)?.[1];
-          if (data !== undefined) tape.add(JSON.parse(data) as LiveFrame);
-        }
-      }
-      return true;
-    } catch {
-      return false;
+  let rest = '';
+  response.setEncoding('utf8').on('data', (piece: string) => {
+    raw += piece;
+    const blocks = (rest + piece).split('\n\n');
+    rest = blocks.pop() ?? '';
+    for (const block of blocks) {
+      const data = /^data: (.*)$/m.exec(block)?.[1];
+      if (data !== undefined) tape.add(JSON.parse(data) as LiveFrame);
     }
-  };
-  return {
-    ...tape,
-    headers: response.headers,
-    raw: () => raw,
-    ended: read(response.body),
-    hangUp: () => gone.abort(),
-  };
+  });
+  const ended = new Promise<boolean>((resolve) => {
+    response.once('close', () => resolve(response.complete));
+  });
+  return { ...tape, headers: response.headers, raw: () => raw, ended, hangUp: () => void call.destroy() };
 }
