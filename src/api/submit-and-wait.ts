@@ -31,7 +31,7 @@ export async function submitAndWait(
     reply.header('location', `/v1/jobs/${jobId}`);
     if (waitSeconds === undefined) return reply.code(202).send(jobView(accepted.job, accepted.parts));
     reply.header('preference-applied', `wait=${waitSeconds}`);
-    const finished = await waitForEnd(deps, tenant, accepted, waitSeconds, request);
+    const finished = await waitForEnd(deps, tenant, accepted, waitSeconds, reply);
     return reply.code(finished === undefined ? 202 : 200).send(finished ?? jobView(accepted.job, accepted.parts));
   } finally {
     release();
@@ -44,12 +44,14 @@ async function waitForEnd(
   tenant: string,
   accepted: AcceptedJob,
   seconds: number,
-  request: FastifyRequest,
+  reply: FastifyReply,
 ) {
   const { job, parts, isNew } = accepted;
   if (isFinal(job.status)) return jobView(job, parts);
   const gone = new AbortController();
-  request.raw.once('close', () => gone.abort());
+  // Of the response: the request's own `close` comes as soon as its body was read.
+  reply.raw.once('close', () => gone.abort());
+  if (reply.raw.destroyed) gone.abort();
   const signal = AbortSignal.any([gone.signal, hub.stopping]);
   const frame = await waitForJob(hub, { tenant, job, isWatched: isNew, forMs: seconds * 1000, signal });
   return frame === undefined ? undefined : await hub.wholeJob(tenant, frame);

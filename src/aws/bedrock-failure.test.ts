@@ -23,6 +23,8 @@ describe('by the name of the error', () => {
     ['ConflictException', 'validation', false],
     ['AccessDeniedException', 'access_denied', false],
     ['ResourceNotFoundException', 'model_not_found', false],
+    ['BadGatewayException', 'service_unavailable', true],
+    ['DependencyFailedException', 'service_unavailable', true],
     ['ExpiredTokenException', 'credentials', false],
     ['UnrecognizedClientException', 'credentials', false],
     ['CredentialsProviderError', 'credentials', false],

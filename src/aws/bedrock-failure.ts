@@ -31,6 +31,9 @@ const byName: Record<string, { code: FailureCode; started: boolean }> = {
   ConflictException: { code: 'validation', started: false },
   AccessDeniedException: { code: 'access_denied', started: false },
   ResourceNotFoundException: { code: 'model_not_found', started: false },
+  // The words of agents and knowledge bases for what is behind them.
+  BadGatewayException: { code: 'service_unavailable', started: true },
+  DependencyFailedException: { code: 'service_unavailable', started: true },
 };
 
 /** System errors before a byte was sent: the model cannot have begun. */
