@@ -3,7 +3,6 @@ import { isFinal } from '../core/job.ts';
 import { type Decision, decideJoin } from '../core/join.ts';
 import { cancelJob } from '../state/cancel-job.ts';
 import { countsOf, readChildren } from '../state/fanout-children.ts';
-import { readPlan } from '../state/fanout-plan-store.ts';
 import type { JobItem } from '../state/job-item.ts';
 import { endParent } from './end-parent.ts';
 import { readReduce } from './read-reduce.ts';
@@ -17,7 +16,7 @@ import type { RouterDeps } from './router-deps.ts';
  * @param isLate its deadline has passed
  */
 export async function advance(deps: RouterDeps, parent: JobItem, isLate: boolean): Promise<void> {
-  const plan = await readPlan(deps.state, parent.pk);
+  const plan = await deps.plans.read(parent.pk);
   if (plan === undefined) return;
   if (isFinal(parent.status)) {
     await cancelOpen(deps, parent, plan);

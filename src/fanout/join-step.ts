@@ -3,7 +3,6 @@ import { reduceIndex } from '../core/fanout-plan.ts';
 import { isFinal } from '../core/job.ts';
 import type { JobEvent } from '../core/job-event.ts';
 import { countBranch } from '../state/count-branch.ts';
-import { readPlan } from '../state/fanout-plan-store.ts';
 import { readJob } from '../state/read-job.ts';
 import { advance } from './advance.ts';
 import { announceBranch } from './announce-branch.ts';
@@ -24,6 +23,7 @@ export async function joinStep(deps: RouterDeps, event: JobEvent): Promise<Messa
     succeeded: event.status === 'succeeded',
   });
   if (parent === undefined || parent.generation !== of.generation) return { kind: 'delete' };
+  // First, because nothing is told of a branch after the end of its parent.
   await announceBranch(deps, parent, event);
   await advance(deps, parent, isLate(deps, parent.deadlineAt));
   return { kind: 'delete' };
@@ -38,7 +38,7 @@ async function afterReduce(
   const [parent, reduce, plan] = await Promise.all([
     readJob(deps.state, parentId),
     readJob(deps.state, event.id),
-    readPlan(deps.state, parentId),
+    deps.plans.read(parentId),
   ]);
   if (
     parent?.status === 'running' &&

@@ -21,6 +21,7 @@ import { deadlineStep } from './deadline-step.ts';
 import type { WebhookDeps } from './deliver-webhook.ts';
 import { joinStep } from './join-step.ts';
 import { expressionErrors, planByRules } from './plan-by-rules.ts';
+import { createPlanCache } from './plan-cache.ts';
 import type { RouterDeps } from './router-deps.ts';
 import { checkRouting } from './routing-check.ts';
 import { serveQueue } from './serve-queue.ts';
@@ -54,7 +55,7 @@ export async function startRouter(deps: ProcessDeps): Promise<Stop> {
     throw new ConfigError(wrong.map((line) => `${config.configDir}/fanout-rules.json: ${line}`).join('\n'));
   const plan = planByRules({ rules, expressions });
   const bus = config.fanoutBus === 'eventbridge' ? createEventBus(clients.events, busName(config.prefix)) : undefined;
-  const router: RouterDeps = { state, lanes, metrics, logger, bus, planByRules: plan };
+  const router: RouterDeps = { state, lanes, metrics, logger, bus, planByRules: plan, plans: createPlanCache(state) };
   const webhooks: Webhooks = { underWay: 0, state, outgoing: createOutgoingHttp(config), logger, metrics };
   const stores = createStoreReadiness({ state, lanes: lanes.all });
   const routing = checkRouting({ clients, config, lanes });

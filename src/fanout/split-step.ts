@@ -7,7 +7,7 @@ import { defaultStartWithinSeconds } from '../core/job-request.ts';
 import { startParent } from '../state/count-branch.ts';
 import { enqueueFanout } from '../state/enqueue-job.ts';
 import { makeChildren } from '../state/fanout-children.ts';
-import { keepPlan, readPlan } from '../state/fanout-plan-store.ts';
+import { keepPlan } from '../state/fanout-plan-store.ts';
 import { finishJob } from '../state/finish-job.ts';
 import type { JobItem } from '../state/job-item.ts';
 import { publishEnd } from '../state/publish-end.ts';
@@ -59,7 +59,7 @@ export function delayUntil(nowMs: number, parent: JobItem): number {
 }
 
 async function planOf(deps: RouterDeps, parent: JobItem): Promise<{ plan: FanoutPlan } | { error: JobError }> {
-  const known = await readPlan(deps.state, parent.pk);
+  const known = await deps.plans.read(parent.pk);
   if (known !== undefined) return { plan: known };
   const { input, metadata } = await readRunParts(deps.state, parent);
   if (input === undefined)

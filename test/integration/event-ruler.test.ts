@@ -33,10 +33,11 @@ function randomPairs(count: number, entries: fc.Arbitrary<unknown>): Pair[] {
 }
 
 /**
- * Leaves out what two of the differences below are about: too many combinations, and a field of two alternatives of which
- * one may be missing.
+ * Leaves out what three of the differences below are about: too many combinations, a leading star beside
+ * equals-ignore-case, and a field of two alternatives of which one may be missing.
  */
 function isComparable([patternText]: Pair): boolean {
+  if (/"wildcard":"\*/.test(patternText) && patternText.includes('equals-ignore-case')) return false;
   const { combinations, problems } = parsePattern(JSON.parse(patternText), '');
   if (problems.length > 0) return !problems.some(({ message }) => message.includes('combinations'));
   const places = new Map<string, { paths: Set<string>; mayBeMissing: boolean }>();
@@ -167,6 +168,12 @@ const differences: { why: string; pair: Pair; eventRuler: Verdict; ours: Verdict
     pair: ['{"$or": [{"a": [300, {"exists": false}]}, {"a": ["a", {"exists": false}]}]}', '{"a": "a"}'],
     eventRuler: 'false',
     ours: 'true',
+  },
+  {
+    why: 'neither entry matches: event-ruler lets the two together match every text that is not empty',
+    pair: ['{"a": [{"wildcard": "*b"}, {"equals-ignore-case": "a"}]}', '{"a": "xyz"}'],
+    eventRuler: 'true',
+    ours: 'false',
   },
   {
     why: 'ten fields that may be missing or have a value make 1,024 combinations; here, 1,000 are the most',

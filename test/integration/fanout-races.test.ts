@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Tables } from '../../src/aws/tables.ts';
 import { fanoutRequestSchema } from '../../src/core/fanout-request.ts';
+import { createPlanCache } from '../../src/fanout/plan-cache.ts';
 import type { RouterDeps } from '../../src/fanout/router-deps.ts';
 import { splitStep } from '../../src/fanout/split-step.ts';
 import { cancelJob } from '../../src/state/cancel-job.ts';
@@ -35,7 +36,7 @@ async function submitted(names: readonly string[]): Promise<JobItem> {
 function router(state: StateDeps): RouterDeps {
   const { lanes, metrics, logger } = stores;
   const planByRules = () => Promise.reject(new Error('no rules here'));
-  return { state, lanes, metrics, logger, bus: undefined, planByRules };
+  return { state, lanes, metrics, logger, bus: undefined, planByRules, plans: createPlanCache(state) };
 }
 
 const split = (parent: JobItem) =>
