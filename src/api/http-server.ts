@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
 import fastify, { LogController } from 'fastify';
@@ -85,11 +86,20 @@ export async function createHttpServer(deps: ApiDeps): Promise<Api> {
   return app;
 }
 
-/** Else the connection of a request that was under way would stay open, idle, and hold the stop up. */
+/**
+ * Else the connection of a request that was under way would stay open, idle, and hold the stop up. So would one on which
+ * nothing ever came: browsers open some in advance, and Node counts them as busy.
+ */
 function endConnectionsOnClose(app: Api): void {
   let isClosing = false;
+  const connections = new Set<Socket>();
+  app.server.on('connection', (socket: Socket) => {
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
+  });
   app.addHook('preClose', async () => {
     isClosing = true;
+    for (const socket of connections) if (socket.bytesRead === 0) socket.destroy();
   });
   app.addHook('onSend', async (_request, reply, payload) => {
     if (isClosing) reply.header('connection', 'close');

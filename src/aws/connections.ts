@@ -131,18 +131,17 @@ function postLines(
     'x-penstock-time': String(timeMs),
     'x-penstock-signature': signMessage(secret, { timeMs, instanceId, path, body }),
   };
+  const url = `http://${authority}${path}`;
+  // A process that advertises something that is no host must not bring down whoever wants to tell it of a job.
+  if (!URL.canParse(url)) return Promise.resolve('failed');
   return new Promise((resolve) => {
-    const call = request(
-      `http://${authority}${path}`,
-      { method: 'POST', agent, headers, timeout: timeoutMs },
-      (response) => {
-        response.resume();
-        response.on('end', () =>
-          resolve(response.statusCode === 200 ? 'sent' : response.statusCode === 410 ? 'gone' : 'failed'),
-        );
-        response.on('error', () => resolve('failed'));
-      },
-    );
+    const call = request(url, { method: 'POST', agent, headers, timeout: timeoutMs }, (response) => {
+      response.resume();
+      response.on('end', () =>
+        resolve(response.statusCode === 200 ? 'sent' : response.statusCode === 410 ? 'gone' : 'failed'),
+      );
+      response.on('error', () => resolve('failed'));
+    });
     call.on('timeout', () => call.destroy(new Error('no answer in time')));
     call.on('error', () => resolve('failed'));
     call.end(body);

@@ -50,6 +50,10 @@ test.each<[pattern: unknown, message: string]>([
     price({ prefix: { 'equals-ignore-case': null } }),
     'pattern.detail.price[0].prefix.equals-ignore-case: must be a text, not null',
   ],
+  [
+    price({ prefix: { 'equals-ignore-case': 'a', suffix: 'b' } }),
+    'pattern.detail.price[0].prefix: must be a text or {"equals-ignore-case": text}, not an object',
+  ],
   [price({ 'equals-ignore-case': ['a'] }), 'pattern.detail.price[0].equals-ignore-case: must be a text, not an array'],
   [price({ wildcard: true }), 'pattern.detail.price[0].wildcard: must be a text, not true'],
   [price({ wildcard: 'a**' }), 'pattern.detail.price[0].wildcard: two * in a row at character 2: one says the same'],

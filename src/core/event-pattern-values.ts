@@ -47,7 +47,7 @@ export function textPart(part: 'head' | 'tail', wanted: string): ValueTest {
     part === 'head'
       ? (value: Scalar) => typeof value === 'string' && value.startsWith(wanted)
       : (value: Scalar) => typeof value === 'string' && value.endsWith(wanted);
-  return { matches, anchor: wanted === '' ? 'present' : { view: 'raw', part, key: wanted } };
+  return { matches, anchor: { view: 'raw', part, key: wanted } };
 }
 
 /** As `exactly` and `textPart`, without regard to case. */
@@ -56,7 +56,7 @@ export function ignoringCase(part: Part, wanted: string): ValueTest {
   const test = part === 'whole' ? exactly(key) : textPart(part, key);
   return {
     matches: (value) => typeof value === 'string' && test.matches(foldCase(value)),
-    anchor: test.anchor === 'present' ? 'present' : { view: 'upper', part, key },
+    anchor: { view: 'upper', part, key },
   };
 }
 

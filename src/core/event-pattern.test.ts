@@ -64,6 +64,7 @@ const table: Record<string, Case[]> = {
     ['prefix, ignoring case', { source: [{ prefix: { 'equals-ignore-case': 'AWS.e' } }] }, true],
     ['prefix, ignoring case, another', { source: [{ prefix: { 'equals-ignore-case': 'AWS.s' } }] }, false],
     ['suffix', inDetail({ FileName: [{ suffix: '.PNG' }] }), true],
+    ['suffix that stands elsewhere', inDetail({ FileName: [{ suffix: '.PN' }] }), false],
     ['suffix: case counts', inDetail({ FileName: [{ suffix: '.png' }] }), false],
     ['suffix, ignoring case', inDetail({ FileName: [{ suffix: { 'equals-ignore-case': '.png' } }] }), true],
   ],
@@ -227,6 +228,7 @@ describe('wildcards and addresses to the letter', () => {
     ['\\**', '*b', 'b'],
     ['*a*b*', 'xaxbx', 'xbxax'],
     ['a*a', 'aa', 'a'],
+    ['*aa*aa*', 'aaaa', 'aaa'],
     ['*ab*ab', 'abab', 'ab'],
     ['', '', 'a'],
   ])('wildcard %j takes %j, not %j', (wildcard, taken, other) => {
@@ -240,6 +242,7 @@ describe('wildcards and addresses to the letter', () => {
     ['fe80::/10', 'fe80:0:0:0:0:0:0:1', 'fe80::1%eth0'],
     ['10.0.0.0/8', '::ffff:a00:1', '::ffff:b00:1'],
     ['10.0.0.0/8', '10.0.0.1', '10.1'],
+    ['10.0.0.0/8', '::ffff:a00:1', '::ffff:10.0.0.1'],
     ['10.0.0.0/8', '10.0.0.8', '10.0.0.08'],
     ['::/0', '::1', '1:2:3:4:5:6:7'],
   ])('cidr %j holds %j, not %j', (cidr, inside, outside) => {
@@ -259,6 +262,10 @@ describe('wildcards and addresses to the letter', () => {
 
 test.each([null, 5, 'text', [], [{ a: 1 }], undefined])('%j is no event, and matches nothing', (event) => {
   expect(matches(compilePattern({ a: [{ exists: false }] }), event)).toBe(false);
+});
+
+test('what an event inherits is not its own', () => {
+  expect(matches(compilePattern({ a: [1] }), Object.create({ a: 1 }))).toBe(false);
 });
 
 test('arrays nested a hundred thousand deep neither match nor throw', () => {

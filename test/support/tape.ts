@@ -8,7 +8,7 @@ export type Tape<T> = {
   next(fits: (frame: T) => boolean, what: string): Promise<T>;
 };
 
-const longestWaitMs = 60_000;
+const longestWaitMs = 90_000;
 
 export function createTape<T extends { type: string }>(): Tape<T> {
   const frames: T[] = [];
