@@ -1,14 +1,20 @@
 import { defineConfig } from 'vitest/config';
 
 /**
- * Three tiers, one command, one after the other. The end-to-end tier starts real processes that mostly wait (for leases,
- * drains, deadlines), so several of its files run side by side even on two cores; those that keep both cores busy, or
- * count what only a machine of their own gives, run alone behind them. No test asserts a time: the bounds below only end
- * what hangs.
+ * Three tiers, one after the other. The end-to-end tier starts real processes that mostly wait (for leases, drains,
+ * deadlines), so several of its files run side by side even on two cores; those that keep both cores busy, or count what
+ * only a machine of their own gives, run alone behind them. `npm test` runs the tiers up to there; the longer end-to-end
+ * tests of the live connections, the fan-outs and the page come with `npm run test:all`, which is what the check runs.
+ * No test asserts a time: the bounds below only end what hangs.
  */
-const alone = ['request-cost', 'local-start', 'live-many-sockets', 'live-restart', 'live-stuck-reader', 'priority'].map(
+const alone = ['request-cost', 'local-start', 'priority'].map((name) => `test/e2e/${name}.test.ts`);
+const longer = ['live-*', 'fanout-*', 'web-*'].map((name) => `test/e2e/${name}.test.ts`);
+const longerAlone = ['live-many-sockets', 'live-restart', 'live-stuck-reader'].map(
   (name) => `test/e2e/${name}.test.ts`,
 );
+
+/** Real processes: a stack of its own for each file. */
+const endToEnd = { environment: 'node', testTimeout: 240_000, hookTimeout: 120_000 } as const;
 
 export default defineConfig({
   test: {
@@ -35,25 +41,32 @@ export default defineConfig({
       },
       {
         test: {
+          ...endToEnd,
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
-          exclude: alone,
-          environment: 'node',
-          testTimeout: 240_000,
-          hookTimeout: 120_000,
+          exclude: [...alone, ...longer],
           maxWorkers: 3,
           sequence: { groupOrder: 2 },
         },
       },
+      { test: { ...endToEnd, name: 'e2e-alone', include: alone, maxWorkers: 1, sequence: { groupOrder: 3 } } },
       {
         test: {
-          name: 'e2e-alone',
-          include: alone,
-          environment: 'node',
-          testTimeout: 240_000,
-          hookTimeout: 120_000,
+          ...endToEnd,
+          name: 'e2e-longer',
+          include: longer,
+          exclude: longerAlone,
+          maxWorkers: 3,
+          sequence: { groupOrder: 4 },
+        },
+      },
+      {
+        test: {
+          ...endToEnd,
+          name: 'e2e-longer-alone',
+          include: longerAlone,
           maxWorkers: 1,
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 5 },
         },
       },
     ],

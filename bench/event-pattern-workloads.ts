@@ -36,7 +36,7 @@ export const workloads: readonly Workload[] = [
   },
   {
     name: 'ranges',
-    about: 'only a range of numbers: nothing to look up by',
+    about: 'only a range of numbers, four of which hold any number',
     rule: (index) => ({ attributes: { characters: [{ numeric: ['>=', index * 50, '<', index * 50 + 200] }] } }),
   },
   {

@@ -18,11 +18,11 @@ export interface Field {
 export type Combination = ReadonlyMap<string, Field>;
 
 /**
- * EventBridge refuses `$or`s that make more. Each is matched by itself, so they cost time and memory. Here, a field that
- * may be missing or have a value doubles them too (nine such fields are fine, ten are not), which EventBridge does not count.
+ * EventBridge refuses `$or`s that make more. Each is matched by itself, so they cost time and memory. Here, a field that may
+ * be missing or have a value doubles them too, which EventBridge does not count: nine such fields are fine, ten are not.
  */
 const mostCombinations = 1000;
-/** Keeps a pattern made by a program from exhausting the stack. Events go no deeper for a pattern's sake. */
+/** Or a pattern made by a program could exhaust the stack. An event is walked no deeper than its pattern. */
 const deepest = 100;
 
 interface Parse {

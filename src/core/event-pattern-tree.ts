@@ -30,10 +30,17 @@ const deepestArrays = 32;
 
 /** Builds the tree of a combination. */
 export function buildTree(combination: Combination): FieldNode {
-  const dotted = ({ steps }: Field): string => steps.join('.');
-  const fields = [...combination.values()].toSorted((a, b) => (dotted(a) < dotted(b) ? -1 : 1));
-  return buildNode(fields, 0);
+  // By name; names that only differ in where their dots come from, by their steps: the order of keys never matters.
+  const named = [...combination].map(([key, field]) => ({ field, dotted: field.steps.join('.'), key }));
+  named.sort((a, b) => compare(a.dotted, b.dotted) || compare(a.key, b.key));
+  return buildNode(
+    named.map(({ field }) => field),
+    0,
+  );
 }
+
+/** By UTF-16 code units, as Java's compareTo: no locale has a say. */
+const compare = (a: string, b: string): number => (a < b ? -1 : Number(a > b));
 
 function buildNode(fields: readonly Field[], depth: number): FieldNode {
   const own = fields.find(({ steps }) => steps.length === depth)?.tests;

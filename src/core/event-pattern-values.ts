@@ -13,7 +13,8 @@ export interface ValueTest {
 
 /**
  * What a value must look like, at the least, for a test to match it: a key under which many rules' tests are looked up
- * at once. `present` says only that there is a value, bounds that it is a number within them. A wrong anchor would lose matches, a loose one only costs time.
+ * at once. `present` says only that there is a value, bounds that it is a number within them.
+ * A wrong anchor would lose matches, a loose one only costs time.
  */
 export type Anchor = 'present' | { view: View; part: Part; key: Scalar } | Bounds;
 export type View = keyof typeof views;
@@ -63,7 +64,10 @@ export function ignoringCase(part: Part, wanted: string): ValueTest {
 /** `{"exists": true}`: any leaf, null too. */
 export const anyValue: ValueTest = { matches: () => true, anchor: 'present' };
 
-/** Texts that fit a wildcard, taken apart by `parseWildcard`. Looked up by what stands before the first star, or after the last. */
+/**
+ * Texts that fit a wildcard, taken apart by `parseWildcard`. Looked up by what stands before the first star, or else after
+ * the last.
+ */
 export function likeWildcard(literals: readonly string[]): ValueTest {
   const head = literals[0] ?? '';
   const tail = literals.at(-1) ?? '';

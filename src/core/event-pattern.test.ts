@@ -31,6 +31,8 @@ const machine = {
 
 const inDetail = (fields: object) => ({ detail: fields });
 
+const compileAndMatch = (event: unknown) => (pattern: unknown) => matches(compilePattern(pattern), event);
+
 type Case = [fact: string, pattern: object, isMatch: boolean];
 const table: Record<string, Case[]> = {
   'fields and values': [
@@ -262,6 +264,14 @@ describe('wildcards and addresses to the letter', () => {
 
 test.each([null, 5, 'text', [], [{ a: 1 }], undefined])('%j is no event, and matches nothing', (event) => {
   expect(matches(compilePattern({ a: [{ exists: false }] }), event)).toBe(false);
+});
+
+test('a dot is a character of a name, and the order of keys still never matters', () => {
+  const event = { r: [{ 'a.b': 1 }, { a: { b: 1 } }] };
+  expect(matches(compilePattern({ 'r.a': { b: [1] } }), event)).toBe(false);
+  const [dotted, nested] = [{ 'a.b': [{ exists: false }] }, { a: { b: [1] } }];
+  const [one, other] = [{ r: { ...dotted, ...nested } }, { r: { ...nested, ...dotted } }].map(compileAndMatch(event));
+  expect(one).toBe(other);
 });
 
 test('what an event inherits is not its own', () => {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { compileRules, type RuleSet } from './event-pattern.ts';
+import { compilePattern, compileRules, type RuleSet } from './event-pattern.ts';
 import { branchSchema, joinSchema, reduceSchema } from './fanout-request.ts';
 
 /**
@@ -40,7 +40,7 @@ export const fanoutRulesSchema = z
         context.addIssue({ code: 'custom', path: ['rules', index, 'name'], message: `${name} is there twice` });
       names.add(name);
       try {
-        compileRules([{ name, pattern }]);
+        compilePattern(pattern, `rules[${index}].pattern`);
       } catch (error) {
         context.addIssue({
           code: 'custom',

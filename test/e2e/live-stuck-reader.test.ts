@@ -24,14 +24,14 @@ afterEach(async () => {
 const streams = 500;
 const readers = 10;
 const stuckReaders = 4;
-/** Texts of 24 KB, which the end of a job says again: 24 MB for a follower of all. */
-const pieces = 6;
-const pieceLength = 4_000;
+/** Texts of 32 KB, which the end of a job says again: 32 MB for a follower of all. */
+const pieces = 4;
+const pieceLength = 8_000;
 
-/** What may be held for a reader is 4 MB; a heap breathes. Unbounded it would be 96 MB. */
+/** What may be held for a reader is 4 MB; a heap breathes. Unbounded it would be 128 MB. */
 const mostMore = 64 * 1024 * 1024;
 /** A small heap is tidied often: what the process holds beside it is then what its sockets hold. */
-const smallHeap = { NODE_OPTIONS: '--max-old-space-size=192' };
+const smallHeap = { NODE_OPTIONS: '--max-old-space-size=128' };
 
 test('memory stays bounded, those sockets end with 4408, and the others get all', async ({ skip }) => {
   if (process.platform !== 'linux') return skip('the memory of a process is read from /proc');
