@@ -28,8 +28,8 @@ const stuckReaders = 4;
 const pieces = 4;
 const pieceLength = 8_000;
 
-/** What may be held for a reader is 4 MB; a heap breathes. Unbounded it would be 128 MB. */
-const mostMore = 64 * 1024 * 1024;
+/** What may be held for a reader is 4 MB; a heap breathes by tens of MB. Unbounded it would be 128 MB more. */
+const mostMore = 120 * 1024 * 1024;
 /** A small heap is tidied often: what the process holds beside it is then what its sockets hold. */
 const smallHeap = { NODE_OPTIONS: '--max-old-space-size=128' };
 
