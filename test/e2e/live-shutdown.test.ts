@@ -22,7 +22,7 @@ test('not ready but serving, then Prefer: wait is 202, event streams end, socket
     worker: 0,
     lanes: testLanes(),
     limits: testLimits,
-    env: { PENSTOCK_LINGER_SECONDS: '3' },
+    env: { PENSTOCK_LINGER_SECONDS: '5' },
   });
   stack = own;
   const [api] = own.apis as [ServiceProcess];
@@ -37,7 +37,7 @@ test('not ready but serving, then Prefer: wait is 202, event streams end, socket
 
   api.signal('SIGTERM');
   await eventually(async () => (await fetch(`${api.opsUrl}/ready`)).status === 503, {
-    timeoutMs: 2_500,
+    timeoutMs: 4_500,
     what: 'it is not ready',
   });
   expect((await fetch(`${api.opsUrl}/live`)).status).toBe(200);

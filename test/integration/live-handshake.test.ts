@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { chatModel, hello, startTestApi, type TestApi } from '../support/api-server.ts';
+import { readEvents } from '../support/event-stream.ts';
 import { eventually } from '../support/eventually.ts';
 import { type LiveSocket, openSocket, refusedHandshake, type SocketOptions } from '../support/live-socket.ts';
 
@@ -92,11 +93,17 @@ test('a tenant has so many connections at a time, event streams among them; the 
   expect((await api.request('GET', `/v1/jobs/${job.id}/events`, { key })).status).toBe(429);
   expect(await refusedHandshake(api.url, { key: 'local-demo-key' })).toBeUndefined();
 
+  const free = (what: string) =>
+    eventually(async () => (await refusedHandshake(api.url, { key })) === undefined, { timeoutMs: 5_000, what });
   await first.close();
-  await eventually(async () => (await refusedHandshake(api.url, { key })) === undefined, {
+  await free('the place of the one that left is free');
+  const events = await eventually(() => readEvents(api.url, String(job.id), { key }), {
     timeoutMs: 5_000,
-    what: 'the place of the one that left is free',
+    what: 'an event stream takes it',
   });
+  expect(await refusedHandshake(api.url, { key })).toEqual(full);
+  events.hangUp();
+  await free('the place of the event stream is free');
 });
 
 test('a plain GET is no handshake', async () => {

@@ -76,10 +76,12 @@ export async function refusedHandshake(
   const headers = { ...(key !== undefined && { authorization: `Bearer ${key}` }), ...rest.headers };
   const ws = new WebSocket(`${url.replace('http', 'ws')}/v1/ws`, protocols, { ...rest, headers });
   ws.on('error', () => undefined);
-  return await new Promise((resolve) => {
+  return await new Promise((resolve, reject) => {
+    let isOpen = false;
+    ws.once('close', () => (isOpen ? resolve(undefined) : reject(new Error('there was no answer to the handshake'))));
     ws.once('open', () => {
+      isOpen = true;
       ws.close();
-      resolve(undefined);
     });
     ws.once('unexpected-response', async (_request, response) => {
       let body = '';

@@ -10,5 +10,4 @@ export async function processMemory(pid: number): Promise<ProcessMemory> {
   return { now: kilobytes('VmRSS') * 1024, peak: kilobytes('VmHWM') * 1024 };
 }
 
-/** Forgets the most it ever held: the next reading of `peak` counts from here. */
 export const megabytes = (bytes: number): number => Math.round(bytes / 1024 / 1024);
