@@ -54,7 +54,7 @@ export type Claim =
 /**
  * Claims the job of a message for this worker.
  * @param holds whether this worker works on the job already (a second copy of its message came to it)
- * Not safe to run twice by itself: the second run sees the first as busy; the lease of the worker brings it back.
+ * Safe to run again by the same worker when the answer was lost: it finds its own claim, which nobody works on, and takes it.
  * Throws AwsError.
  */
 export async function claimJob(deps: StateDeps, workerId: string, pointer: Pointer, holds: boolean): Promise<Claim> {
@@ -82,8 +82,9 @@ async function takeOver(deps: StateDeps, workerId: string, job: JobItem, holds: 
     const now = deps.now();
     if (now < overAt) return { kind: 'busy', retryAfterMs: overAt - now };
   }
-  if (job.starts >= mostStarts) return await endPoison(deps, job);
-  const claimed = await claimIf(deps, workerId, job.pk, stillLost(job));
+  if (!orphan && job.starts >= mostStarts) return await endPoison(deps, job);
+  // An orphan's start was counted by the claim whose answer was lost, and nothing was begun by it.
+  const claimed = await claimIf(deps, workerId, job.pk, stillLost(job), orphan ? 0 : 1);
   return claimed === undefined ? { kind: 'busy', retryAfterMs: 1_000 } : { kind: 'claimed', job: claimed };
 }
 
@@ -92,11 +93,12 @@ async function claimIf(
   workerId: string,
   jobId: string,
   condition: Condition,
+  starts = 1,
 ): Promise<JobItem | undefined> {
   const now = deps.now();
   const after = await deps.tables.update('jobs', jobKey(jobId), {
     set: { status: 'running', worker: workerId, startedAt: now, runBy: now + longestRunMs },
-    add: { fence: 1, starts: 1, rev: 1 },
+    add: { fence: 1, starts, rev: 1 },
     condition,
   });
   if (after === undefined) return undefined;

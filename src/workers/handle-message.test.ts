@@ -19,10 +19,11 @@ function depsWith(failure?: Error): RunDeps {
   const state = { tables: { update: answer, get: answer }, now: () => 0, random: () => 0 };
   return { workerId: 'w', logger: silentLogger(), state } as unknown as RunDeps;
 }
-const handle = (message: LaneMessage, failure?: Error) =>
-  handleMessage(depsWith(failure), message, false, () => {
-    throw new Error('nothing is there to begin');
-  });
+const handle = (message: LaneMessage, failure?: Error, draining = AbortSignal.abort()) =>
+  handleMessage(depsWith(failure), message, { holds: false, begin, draining });
+const begin = (): never => {
+  throw new Error('nothing is there to begin');
+};
 
 test('the message of a job that is not there comes back every 5 s, and goes when it was seen five times', async () => {
   for (const receiveCount of [1, 2, 3, 4])
@@ -36,7 +37,23 @@ test('what cannot be read is put back for two minutes, however often it was seen
     expect(await handle(messageOf(body, 90), failure)).toEqual({ kind: 'hide', seconds: 120 });
 });
 
-test('a store that is away, or an error of our own, leaves the message for later', async () => {
+test('a claim without an answer is asked again by the worker that may have made it, until the drain', async () => {
+  const draining = new AbortController();
+  let asked = 0;
+  const away = new AwsError('unavailable', 'DynamoDB', new Error('away'));
+  const deps = depsWith(away);
+  const update = async () => {
+    asked += 1;
+    if (asked === 2) draining.abort();
+    throw away;
+  };
+  Object.assign(deps.state.tables, { update });
+  const slot = { holds: false, begin, draining: draining.signal };
+  expect(await handleMessage(deps, messageOf(pointer), slot)).toEqual({ kind: 'hide', seconds: 5 });
+  expect(asked).toBe(2);
+});
+
+test('in a drain, a store that is away, or an error of our own, leaves the message for later', async () => {
   for (const failure of [new AwsError('unavailable', 'DynamoDB', new Error('away')), new Error('a bug')])
     expect(await handle(messageOf(pointer), failure)).toEqual({ kind: 'hide', seconds: 5 });
 });

@@ -1,5 +1,6 @@
 import { AwsError } from '../aws/aws-error.ts';
 import type { MessageEnd } from '../aws/message-end.ts';
+import { persist } from '../aws/persist.ts';
 import { jitteredSeconds } from '../core/retry-delay.ts';
 import { type Claim, claimJob } from '../state/claim-job.ts';
 import { publishEnd } from '../state/publish-end.ts';
@@ -13,18 +14,30 @@ const unknownSeconds = 120;
 /** The record of a fresh message is always there (it is written first), so a missing one was deleted. Seen 5 times: sure. */
 const missingSeconds = 5;
 const missingTimes = 5;
+/**
+ * A claim whose answer was lost may have been written: only this worker can tell that nobody works on it, so it asks again
+ * for so long. Given back at once, the message would wait at another worker for a lease that never ends.
+ */
+const claimMs = 60_000;
+
+/** The slot that a message is in. */
+export interface Slot {
+  /** Whether this worker works on the job already, because of another copy of the message. */
+  holds: boolean;
+  /** Makes the run of a job that was claimed. */
+  begin(job: JobRun['job']): JobRun;
+  /** Aborted as soon as a drain begins. */
+  draining: AbortSignal;
+}
 
 /**
  * One message in, one outcome out.
- * @param holds whether this worker works on the job already, because of another copy of the message
- * @param begin makes the run of a job that was claimed
  * Never throws: what nobody expected is logged, and the message comes back later.
  */
 export async function handleMessage(
   deps: RunDeps,
   message: LaneMessage,
-  holds: boolean,
-  begin: (job: JobRun['job']) => JobRun,
+  { holds, begin, draining }: Slot,
 ): Promise<MessageEnd> {
   const { logger, state, workerId } = deps;
   if (message.read.kind !== 'pointer') {
@@ -36,7 +49,12 @@ export async function handleMessage(
   }
   const { pointer } = message.read;
   try {
-    return await act(deps, message, await claimJob(state, workerId, pointer, holds), begin);
+    const claim = await persist(() => claimJob(state, workerId, pointer, holds), {
+      logger,
+      forMs: claimMs,
+      signal: draining,
+    });
+    return await act(deps, message, claim, begin);
   } catch (error) {
     // A drain or a cancel that came while the store was away: the message says it all again.
     if (error instanceof RunEnded) return { kind: 'hide', seconds: 0 };

@@ -156,7 +156,11 @@ export class LaneRunner {
       this.#live.set(job.pk, live);
       return { job, live, signal: controller.signal, draining: this.#draining.signal };
     };
-    const end = await handleMessage(this.#deps, message, copies > 1 && jobId !== '', begin);
+    const end = await handleMessage(this.#deps, message, {
+      holds: copies > 1 && jobId !== '',
+      begin,
+      draining: this.#draining.signal,
+    });
     count(this.#inHand, jobId, -1);
     count(this.#busyByTenant, tenant, -1);
     if (this.#runs.get(jobId) === controller) {
