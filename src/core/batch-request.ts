@@ -13,10 +13,15 @@ export const batchInputSchema = z.union([
   z
     .string()
     .max(1100)
-    .regex(/^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\/.*$/, 'the id of a file, s3://bucket/key, or a prefix that ends with /'),
+    .regex(
+      /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\/.*$/,
+      'the id of a file, s3://bucket/key, or a prefix that ends with /',
+    ),
 ]);
 
-export const pipelineNameSchema = z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/, 'a pipeline name has 1 to 64 of a-z, 0-9 and -');
+export const pipelineNameSchema = z
+  .string()
+  .regex(/^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/, 'a pipeline name has 1 to 64 of a-z, 0-9 and -');
 
 /** What a batch and a schedule share. */
 export const pipelineChoice = {

@@ -31,7 +31,9 @@ export const inferenceStepSchema = z.strictObject({
   input: z
     .record(z.string(), z.unknown())
     .optional()
-    .describe('The request of each record; strings may be expressions over `$record` and `$steps`. Without: the record itself'),
+    .describe(
+      'The request of each record; strings may be expressions over `$record` and `$steps`. Without: the record itself',
+    ),
 });
 export const reduceStepSchema = z.strictObject({
   ...base,
@@ -105,7 +107,8 @@ export function graphProblems(steps: readonly Step[]): GraphProblem[] {
       const path = [index, 'dependsOn', at];
       const other = byName.get(needed);
       if (other === undefined) problems.push({ path, message: `there is no step ${needed}` });
-      else if (other.type === 'report') problems.push({ path, message: `${needed} is a report: nothing comes after it` });
+      else if (other.type === 'report')
+        problems.push({ path, message: `${needed} is a report: nothing comes after it` });
     }
   if (problems.length > 0) return problems;
   const cycle = cycleOf(steps, byName);
@@ -172,9 +175,7 @@ export function datasetOf(steps: readonly Step[], stepName: string): string {
 
 /** The record steps of a dataset that no other record step of it builds on: together they are its output. */
 export function leavesOf(steps: readonly Step[], dataset: string): RecordStep[] {
-  const own = steps.filter(
-    (step): step is RecordStep => isRecordStep(step) && datasetOf(steps, step.name) === dataset,
-  );
+  const own = steps.filter((step): step is RecordStep => isRecordStep(step) && datasetOf(steps, step.name) === dataset);
   const used = new Set(own.flatMap((step) => step.dependsOn ?? []));
   return own.filter((step) => !used.has(step.name));
 }
