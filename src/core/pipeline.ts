@@ -96,33 +96,43 @@ export interface GraphProblem {
 
 /** What is wrong with the graph, each with the path of what names it. */
 export function graphProblems(steps: readonly Step[]): GraphProblem[] {
-  const problems: GraphProblem[] = [];
-  const byName = new Map<string, Step>();
-  for (const [index, step] of steps.entries()) {
-    if (byName.has(step.name)) problems.push({ path: [index, 'name'], message: `${step.name} is there twice` });
-    byName.set(step.name, step);
-  }
-  for (const [index, step] of steps.entries())
-    for (const [at, needed] of (step.dependsOn ?? []).entries()) {
-      const path = [index, 'dependsOn', at];
-      const other = byName.get(needed);
-      if (other === undefined) problems.push({ path, message: `there is no step ${needed}` });
-      else if (other.type === 'report')
-        problems.push({ path, message: `${needed} is a report: nothing comes after it` });
-    }
-  if (problems.length > 0) return problems;
-  const cycle = cycleOf(steps, byName);
-  if (cycle !== undefined) {
-    const index = steps.findIndex((step) => step.name === cycle[0]);
-    return [{ path: [index, 'dependsOn'], message: `a cycle: ${[...cycle, cycle[0]].join(' -> ')}` }];
-  }
-  for (const [index, step] of steps.entries())
-    if (step.type !== 'report' && new Set((step.dependsOn ?? []).map((needed) => datasetOf(steps, needed))).size > 1)
-      problems.push({
-        path: [index, 'dependsOn'],
-        message: 'these steps have different records: the input on one side, the groups of a reduce on another',
-      });
-  return problems;
+  const names = [...doubles(steps), ...unknownDependencies(steps)];
+  if (names.length > 0) return names;
+  const cycle = cycleOf(steps, new Map(steps.map((step) => [step.name, step])));
+  if (cycle === undefined) return mixedRecords(steps);
+  const index = steps.findIndex((step) => step.name === cycle[0]);
+  return [{ path: [index, 'dependsOn'], message: `a cycle: ${[...cycle, cycle[0]].join(' -> ')}` }];
+}
+
+function doubles(steps: readonly Step[]): GraphProblem[] {
+  return steps.flatMap(({ name: own }, index) =>
+    steps.findIndex((step) => step.name === own) === index
+      ? []
+      : [{ path: [index, 'name'], message: `${own} is there twice` }],
+  );
+}
+
+function unknownDependencies(steps: readonly Step[]): GraphProblem[] {
+  return dependencies(steps).flatMap(({ path, needed }) => {
+    const other = steps.find((step) => step.name === needed);
+    if (other === undefined) return [{ path, message: `there is no step ${needed}` }];
+    return other.type === 'report' ? [{ path, message: `${needed} is a report: nothing comes after it` }] : [];
+  });
+}
+
+function dependencies(steps: readonly Step[]) {
+  return steps.flatMap((step, index) =>
+    (step.dependsOn ?? []).map((needed, at) => ({ path: [index, 'dependsOn', at], needed })),
+  );
+}
+
+function mixedRecords(steps: readonly Step[]): GraphProblem[] {
+  return steps.flatMap((step, index) => {
+    const datasets = new Set((step.dependsOn ?? []).map((needed) => datasetOf(steps, needed)));
+    if (step.type === 'report' || datasets.size <= 1) return [];
+    const message = 'these steps have different records: the input on one side, the groups of a reduce on another';
+    return [{ path: [index, 'dependsOn'], message }];
+  });
 }
 
 function cycleOf(steps: readonly Step[], byName: ReadonlyMap<string, Step>): string[] | undefined {

@@ -7,7 +7,7 @@ import type { BatchError, BatchStatus, StepStatus, Totals } from '../core/batch.
  * | sk | what | written |
  * | --- | --- | --- |
  * | `batch` | its state, under 2 KB | by each change of state, on condition of `rev` |
- * | `spec` | the steps as JSON | at submit; by a retry that takes a newer version of a named pipeline |
+ * | `spec#<version>` | the steps as JSON | at submit; by a retry that takes a newer version of a named pipeline |
  * | `lease` | which scheduler works on it | by `lease-batch.ts` |
  * | `files` | the objects of the input, each with its ETag | once, by the split |
  * | `source#<dataset>#<chunk>` | which bytes a chunk is | by the split (`input`), by a reduce (its groups) |
@@ -32,7 +32,7 @@ export interface BatchItem {
   inputUri: string;
   /** The name of a pipeline of `config/pipelines`, if it was given by name. */
   pipeline?: string;
-  /** Hash of the steps, for the manifest. */
+  /** Hash of the steps: names their item, and stands in the manifest. */
   pipelineVersion: string;
   maxRecords?: number;
   maxCostUsd?: number;
@@ -147,7 +147,7 @@ export interface ChunkItem {
 const digits = (chunk: number): string => String(chunk).padStart(7, '0');
 
 export const batchKey = (batchId: string): Key => ({ pk: batchId, sk: 'batch' });
-export const specKey = (batchId: string): Key => ({ pk: batchId, sk: 'spec' });
+export const specKey = (batchId: string, version: string): Key => ({ pk: batchId, sk: `spec#${version}` });
 export const filesKey = (batchId: string): Key => ({ pk: batchId, sk: 'files' });
 export const batchLeaseKey = (batchId: string): Key => ({ pk: batchId, sk: 'lease' });
 export const stepKey = (batchId: string, step: string): Key => ({ pk: batchId, sk: `step#${step}` });
