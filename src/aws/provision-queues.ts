@@ -33,18 +33,21 @@ export async function ensureQueue(
   return { name, url, arn: await arnOf(clients, url) };
 }
 
-/** Lets services of AWS send to a queue on behalf of these topics and rules, and nobody else. */
+/** Lets services of AWS send to a queue on behalf of these topics, rules and buckets, and nobody else. */
 export async function allowSenders(
   clients: AwsClients,
   queue: ProvisionedQueue,
-  senders: readonly { service: string; sourceArn: string }[],
+  senders: readonly { service: string; sourceArn: string; sourceAccount?: string }[],
 ): Promise<void> {
-  const Statement = senders.map(({ service, sourceArn }) => ({
+  const Statement = senders.map(({ service, sourceArn, sourceAccount }) => ({
     Effect: 'Allow',
     Principal: { Service: service },
     Action: 'sqs:SendMessage',
     Resource: queue.arn,
-    Condition: { ArnLike: { 'aws:SourceArn': sourceArn } },
+    Condition: {
+      ArnLike: { 'aws:SourceArn': sourceArn },
+      ...(sourceAccount !== undefined && { StringEquals: { 'aws:SourceAccount': sourceAccount } }),
+    },
   }));
   await setAttributes(clients, queue.url, { Policy: JSON.stringify({ Version: '2012-10-17', Statement }) });
 }

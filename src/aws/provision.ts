@@ -4,7 +4,7 @@ import {
   DescribeTableCommand,
   UpdateTimeToLiveCommand,
 } from '@aws-sdk/client-dynamodb';
-import { CreateBucketCommand, HeadBucketCommand, PutBucketLifecycleConfigurationCommand } from '@aws-sdk/client-s3';
+import { batchEventsQueue, batchWorkQueue } from '../core/batch-messages.ts';
 import { fanoutQueue } from '../core/fanout-message.ts';
 import { eventsQueue } from '../core/job-event.ts';
 import type { Lanes } from '../core/lanes.ts';
@@ -12,9 +12,12 @@ import type { Config } from '../runtime/config.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { awsCall } from './aws-error.ts';
 import type { AwsClients } from './clients.ts';
+import { provisionBatchEvents } from './provision-batch-events.ts';
+import { ensureBucket } from './provision-bucket.ts';
 import { ensureQueue, type ProvisionedQueue } from './provision-queues.ts';
 import { provisionRouting } from './provision-routing.ts';
-import { allLaneQueues, jobsByTime, type TableName, tableName } from './resource-names.ts';
+import { unless } from './provision-unless.ts';
+import { allLaneQueues, jobsByTime, type TableName, tableName, tableNames } from './resource-names.ts';
 
 /** Longest wait for a table to become active. */
 const tableWaitMs = 60_000;
@@ -31,11 +34,11 @@ export async function provision(deps: {
   logger: Logger;
 }): Promise<void> {
   const { clients, config, lanes, logger } = deps;
-  for (const table of ['jobs', 'control'] as const) await ensureTable(clients, config.prefix, table);
+  for (const table of tableNames) await ensureTable(clients, config.prefix, table);
   logger.info('tables are there');
   const names = [
     ...allLaneQueues(config.prefix, lanes.all),
-    ...[fanoutQueue, eventsQueue].map((name) => `${config.prefix}${name}`),
+    ...[fanoutQueue, eventsQueue, batchWorkQueue, batchEventsQueue].map((name) => `${config.prefix}${name}`),
   ];
   const queues = new Map<string, ProvisionedQueue>();
   // A few at a time: SQS throttles control-plane calls of one account.
@@ -48,6 +51,7 @@ export async function provision(deps: {
   await provisionRouting({ clients, config, lanes, queues });
   logger.info({ bus: config.fanoutBus }, 'topics, subscriptions and rules are there');
   await ensureBucket(clients, config);
+  await provisionBatchEvents(clients, config, queues.get(`${config.prefix}${batchEventsQueue}`) as ProvisionedQueue);
   logger.info({ bucket: config.bucket }, 'bucket is there');
 }
 
@@ -70,7 +74,7 @@ function schemaOf(
 ): Pick<CreateTableCommandInput, 'AttributeDefinitions' | 'KeySchema' | 'BillingMode' | 'GlobalSecondaryIndexes'> {
   const keys = { BillingMode: 'PAY_PER_REQUEST', KeySchema: [key('pk', 'HASH'), key('sk', 'RANGE')] } as const;
   const ownKeys = [attribute('pk'), attribute('sk')];
-  if (table !== 'jobs') return { ...keys, KeySchema: [...keys.KeySchema], AttributeDefinitions: ownKeys };
+  if (table === 'control') return { ...keys, KeySchema: [...keys.KeySchema], AttributeDefinitions: ownKeys };
   return {
     ...keys,
     KeySchema: [...keys.KeySchema],
@@ -98,40 +102,4 @@ async function waitForTable(clients: AwsClients, TableName: string): Promise<voi
     if (Date.now() > giveUpAt) throw new Error(`the table ${TableName} is ${Table?.TableStatus}, not ACTIVE`);
     await new Promise((resolve) => setTimeout(resolve, 250));
   }
-}
-
-async function ensureBucket(clients: AwsClients, config: Config): Promise<void> {
-  const Bucket = config.bucket;
-  const exists = await awsCall('S3 HeadBucket', () => clients.s3.send(new HeadBucketCommand({ Bucket }))).then(
-    () => true,
-    (error: unknown) => {
-      if (nameOf(error) === 'NotFound' || nameOf(error) === 'NoSuchBucket') return false;
-      throw error;
-    },
-  );
-  if (exists) return;
-  const region = await clients.s3.config.region();
-  // us-east-1 is the one region that must not be named.
-  const place = region === 'us-east-1' ? {} : { CreateBucketConfiguration: { LocationConstraint: region as never } };
-  await awsCall('S3 CreateBucket', () => clients.s3.send(new CreateBucketCommand({ Bucket, ...place }))).catch(
-    unless('BucketAlreadyOwnedByYou'),
-  );
-  // Objects of jobs whose records DynamoDB has let go. Twice the retention, for jobs that were retried late.
-  const Days = Math.ceil((2 * config.retentionMs) / (24 * 3600 * 1000));
-  const Rules = [{ ID: 'expire', Status: 'Enabled' as const, Filter: { Prefix: '' }, Expiration: { Days } }];
-  await awsCall('S3 PutBucketLifecycleConfiguration', () =>
-    clients.s3.send(new PutBucketLifecycleConfigurationCommand({ Bucket, LifecycleConfiguration: { Rules } })),
-  ).catch(unless('NotImplemented', 'MalformedXML'));
-}
-
-/** Swallows errors of these names, for steps that are safe to repeat; throws all others. */
-function unless(...names: string[]): (error: unknown) => void {
-  return (error) => {
-    if (!names.includes(nameOf(error))) throw error;
-  };
-}
-
-function nameOf(error: unknown): string {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  return cause instanceof Error ? cause.name : '';
 }

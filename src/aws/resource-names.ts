@@ -5,7 +5,7 @@ import { type Lane, laneQueue, type QueueClass, queueClasses } from '../core/lan
 export const tableNames = ['jobs', 'control', 'batches'] as const;
 export type TableName = (typeof tableNames)[number];
 
-/** The index of `jobs` by tenant and time. */
+/** The index of `jobs` and of `batches` by tenant and time. */
 export const jobsByTime = 'by-tenant';
 
 export function tableName(prefix: string, table: TableName): string {

@@ -133,7 +133,10 @@ const actions: Record<string, string> = {
   ...{ SendMessageBatch: 'SendMessage', DeleteMessageBatch: 'DeleteMessage' },
   ...{ ChangeMessageVisibilityBatch: 'ChangeMessageVisibility' },
   ...{ HeadBucket: 'ListBucket', ListObjectsV2: 'ListBucket', DeleteObjects: 'DeleteObject' },
-  PutBucketLifecycleConfiguration: 'PutLifecycleConfiguration',
+  ...{ GetBucketLifecycleConfiguration: 'GetLifecycleConfiguration' },
+  ...{ PutBucketLifecycleConfiguration: 'PutLifecycleConfiguration' },
+  ...{ GetBucketNotificationConfiguration: 'GetBucketNotification' },
+  ...{ PutBucketNotificationConfiguration: 'PutBucketNotification' },
   PublishBatch: 'Publish',
   PostToConnection: 'ManageConnections',
 };
