@@ -58,5 +58,6 @@ test('the schema names what is wrong by its path', () => {
   const problems = stepsSchema.safeParse([{ name: 'a', type: 'inference', model: 'm', dependsOn: ['b'], speed: 1 }]);
   expect(problems.error?.issues.map(({ path, message }) => [path.join('.'), message])).toEqual([
     ['0', 'Unrecognized key: "speed"'],
+    ['0.dependsOn.0', 'there is no step b'],
   ]);
 });

@@ -42,11 +42,10 @@ export interface BatchItem {
   scheduleId?: string;
   /** Of a Step Functions task that waits for it. */
   taskToken?: string;
-  /** Who wants to hear of it: addresses of api instances. */
-  watchers?: Set<string>;
-  /** Records of the input, once it is split, and lines that were refused. */
+  /** Records of the input, once it is split, lines that were refused among them, and its chunks. */
   total?: number;
   refused?: number;
+  chunks?: number;
   error?: BatchError;
   /** Once it is final: the sums over the steps as `finish` found them, and which result files there are. */
   totals?: Totals;
@@ -116,9 +115,15 @@ export interface StepItem {
   startedAt?: number;
   finishedAt?: number;
   error?: BatchError;
-  /** Of a reduce: the level whose calls are made, from 1, and how many calls each level has. */
+  /** When chunks were last sent: nothing heard for long after it, they are sent again. */
+  sentAt?: number;
+  /**
+   * Of a reduce: the generation whose records it was planned over, the level whose calls are made, from 1, and once it has
+   * ended, the chunks of its groups.
+   */
+  plannedIn?: number;
   level?: number;
-  levels?: number[];
+  groupChunks?: number;
   /** Whether it did anything in this generation; what depends on it then runs again where it must. */
   changed?: boolean;
 }
@@ -139,6 +144,10 @@ export interface ChunkItem {
   segments: string[];
   /** Absolute: of all records that ended so far. */
   totals: Totals;
+  /** Of the cost in `totals`: what generations before this one have spent. */
+  costBefore?: number;
+  /** Holders in a row that were gone before their first checkpoint. */
+  lost?: number;
   /** Why the chunk ended without all its records: the step cannot go on (`access_denied`, `cost_limit`, ...). */
   error?: BatchError;
   updatedAt: number;
