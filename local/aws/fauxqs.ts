@@ -1,6 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { FastifyInstance } from 'fastify';
 import { startFauxqs as startServer } from 'fauxqs';
+import { bucketNotifications } from './bucket-notifications.ts';
 import { returnUndeliveredMessages } from './undelivered-messages.ts';
 
 export type FauxqsOptions = {
@@ -21,17 +22,20 @@ export type FauxqsOptions = {
  */
 export async function startFauxqs(options: FauxqsOptions): Promise<{ port: number; stop(): Promise<void> }> {
   const host = options.host ?? '127.0.0.1';
+  const notifications = bucketNotifications();
   const adapt = (message: unknown): void => {
     const { fastify } = message as { fastify: FastifyInstance };
     const listen = fastify.listen.bind(fastify) as (options: { port?: number; host?: string }) => Promise<string>;
     Object.assign(fastify, { listen: (asked: { port?: number }) => listen({ ...asked, host }) });
     returnUndeliveredMessages(fastify);
+    notifications.adapt(fastify);
   };
   subscribe('fastify.initialization', adapt);
   const dataDir = options.dataDir === undefined ? {} : { dataDir: options.dataDir };
-  const starting = startServer({ port: options.port, logger: false, ...dataDir });
+  const starting = startServer({ port: options.port, logger: false, messageSpies: { bufferSize: 1 }, ...dataDir });
   // Its instance exists as soon as the call returns: whatever Fastify is made after it is not ours to adapt.
   unsubscribe('fastify.initialization', adapt);
   const server = await starting;
+  notifications.watch(server);
   return { port: server.port, stop: () => server.stop() };
 }
