@@ -48,8 +48,13 @@ export interface Tables {
   delete(table: TableName, key: Key, condition?: Condition): Promise<boolean>;
   /** All items of a partition, strongly consistent; `attributes` limits what is read of each. */
   partition(table: TableName, pk: string, attributes?: readonly string[]): Promise<Item[]>;
-  /** A page of the index by time, newest first: keys and the index's own attributes. */
-  listByTime(listKey: string, limit: number, startKey?: Item): Promise<{ items: Item[]; lastKey?: Item }>;
+  /** A page of the index by time of `table`, newest first: keys and the index's own attributes. */
+  listByTime(
+    listKey: string,
+    limit: number,
+    startKey?: Item,
+    table?: 'jobs' | 'batches',
+  ): Promise<{ items: Item[]; lastKey?: Item }>;
 }
 
 /** Tables of one deployment (by its prefix). */
@@ -101,7 +106,8 @@ export function createTables(client: DynamoDBDocumentClient, prefix: string): Ta
     },
 
     partition: (table, pk, attributes) => queryPartition(client, name(table), pk, attributes ?? []),
-    listByTime: (listKey, limit, startKey) => queryByTime(client, name('jobs'), listKey, limit, startKey),
+    listByTime: (listKey, limit, startKey, table = 'jobs') =>
+      queryByTime(client, name(table), listKey, limit, startKey),
   };
 }
 
