@@ -14,7 +14,7 @@ module.exports = {
       from: { path: '^src/core/', pathNot: '[.]test[.]ts$' },
       to: {
         dependencyTypes: ['core', 'npm'],
-        pathNot: '^(node:)?crypto$|(^|node_modules/)(zod|jsonata|croner|safe-stable-stringify|ipaddr.js)(/|$)',
+        pathNot: '^(node:)?crypto$|(^|node_modules/)(zod|jsonata|croner|csv-parse|safe-stable-stringify|ipaddr.js)(/|$)',
       },
     },
     {

@@ -3,6 +3,8 @@
 export type AwsErrorCode =
   /** A condition of a write did not hold. */
   | 'condition_failed'
+  /** The object is not the version that was asked for (If-Match). */
+  | 'changed'
   /** The table, queue, bucket or object does not exist. */
   | 'not_found'
   /** Nobody answered, not in time, or with an answer that says: later. */
@@ -61,6 +63,7 @@ function codeOf(error: unknown): AwsErrorCode {
   if (!(error instanceof Error)) return 'unavailable';
   if (error.name === 'ConditionalCheckFailedException') return 'condition_failed';
   if (notFound.has(error.name)) return 'not_found';
+  if (error.name === 'PreconditionFailed') return 'changed';
   if (isCredentialsError(error)) return 'credentials';
   const metadata = (error as { $metadata?: { httpStatusCode?: number } }).$metadata;
   const status = metadata?.httpStatusCode;

@@ -33,7 +33,13 @@ const methods: Record<string, Record<string, string[]>> = {
   },
   objects: {
     putText: ['PutObject'],
+    putBytes: ['PutObject'],
+    upload: ['PutObject', 'AbortMultipartUpload'],
     getText: ['GetObject'],
+    getBytes: ['GetObject'],
+    open: ['GetObject'],
+    head: ['GetObject'],
+    list: ['ListBucket'],
     presign: ['GetObject'],
     deleteUnder: ['ListBucket', 'DeleteObject'],
     check: ['ListBucket'],
