@@ -7,6 +7,7 @@ import { createOutgoingHttp } from '../aws/outgoing-http.ts';
 import { persist } from '../aws/persist.ts';
 import type { ReceivedMessage } from '../aws/queues.ts';
 import { busName } from '../aws/resource-names.ts';
+import { serveQueue } from '../aws/serve-queue.ts';
 import { fanoutMessageSchema, fanoutQueue } from '../core/fanout-message.ts';
 import { eventsQueue, jobEventSchema } from '../core/job-event.ts';
 import { readWebhookMessage, type WebhookMessage, writeWebhookMessage } from '../core/webhook-message.ts';
@@ -24,7 +25,6 @@ import { expressionErrors, planByRules } from './plan-by-rules.ts';
 import { createPlanCache } from './plan-cache.ts';
 import type { RouterDeps } from './router-deps.ts';
 import { checkRouting } from './routing-check.ts';
-import { serveQueue } from './serve-queue.ts';
 import { splitStep } from './split-step.ts';
 import { webhookStep } from './webhook-step.ts';
 
@@ -78,7 +78,7 @@ export async function startRouter(deps: ProcessDeps): Promise<Stop> {
       () =>
         serveQueue({
           clients,
-          state,
+          queues: state.queues,
           held,
           logger,
           queue: `${config.prefix}${queue}`,

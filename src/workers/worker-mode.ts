@@ -18,6 +18,7 @@ import { createConnectionsHandler } from '../runtime/connections-server.ts';
 import { startOpsServer } from '../runtime/ops-server.ts';
 import type { ProcessDeps, Stop } from '../runtime/process-deps.ts';
 import { pausedLanes } from '../state/lane-pause.ts';
+import { keepLease, type LeaseKeeper } from '../state/lease-keeper.ts';
 import { openState } from '../state/open-state.ts';
 import type { StateDeps } from '../state/state-deps.ts';
 import { createStoreReadiness } from '../state/store-readiness.ts';
@@ -26,7 +27,6 @@ import type { RunDeps } from './job-run.ts';
 import { keepLaneGauges } from './lane-gauges.ts';
 import { createLaneGuard } from './lane-guard.ts';
 import { LaneRunner } from './lane-runner.ts';
-import { keepLease, type LeaseKeeper } from './lease-keeper.ts';
 import { createPacer } from './pacer.ts';
 import { createTokenFactor } from './token-factor.ts';
 

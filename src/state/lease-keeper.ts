@@ -1,6 +1,6 @@
 import type { Logger } from '../runtime/logger.ts';
-import type { StateDeps } from '../state/state-deps.ts';
-import { endLease, type LaneReport, renewLease } from '../state/worker-lease.ts';
+import type { StateDeps } from './state-deps.ts';
+import { endLease, type LaneReport, renewLease } from './worker-lease.ts';
 
 /**
  * Renews this worker's lease every `renewEveryMs`, reports what its lanes do, and brings cancels home. Between two

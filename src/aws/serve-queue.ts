@@ -1,16 +1,15 @@
-import type { AwsClients } from '../aws/clients.ts';
-import type { HeldMessage, HeldMessages } from '../aws/held-messages.ts';
-import { endMessage, type MessageEnd } from '../aws/message-end.ts';
-import { startReceiver } from '../aws/queue-receiver.ts';
-import type { ReceivedMessage } from '../aws/queues.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Stop } from '../runtime/process-deps.ts';
-import type { StateDeps } from '../state/state-deps.ts';
+import type { AwsClients } from './clients.ts';
+import type { HeldMessage, HeldMessages } from './held-messages.ts';
+import { endMessage, type MessageEnd } from './message-end.ts';
+import { startReceiver } from './queue-receiver.ts';
+import type { Queues, ReceivedMessage } from './queues.ts';
 
-/** One of the router's queues: so many messages at a time, each handled to what becomes of it. */
+/** A queue of tasks: so many messages at a time, each handled to what becomes of it. */
 export interface ServedQueue {
   clients: AwsClients;
-  state: StateDeps;
+  queues: Queues;
   held: HeldMessages;
   logger: Logger;
   /** With the deployment's prefix. */
@@ -23,7 +22,7 @@ export interface ServedQueue {
 
 /** Starts to serve it. The stop waits for what is being handled. Throws AwsError if the queue cannot be found. */
 export async function serveQueue(options: ServedQueue): Promise<Stop> {
-  const { clients, state, held, logger, queue, slots, visibilitySeconds } = options;
+  const { clients, queues, held, logger, queue, slots, visibilitySeconds } = options;
   const running = new Set<Promise<void>>();
   let stopping = false;
   let wake: (() => void) | undefined;
@@ -33,12 +32,12 @@ export async function serveQueue(options: ServedQueue): Promise<Stop> {
     held.hold(holding);
     // What still comes while the process stops goes to another one at once.
     const end: MessageEnd = stopping ? { kind: 'hide', seconds: 0 } : await options.handle(message);
-    await endMessage({ queues: state.queues, held, logger }, holding, end);
+    await endMessage({ queues, held, logger }, holding, end);
   };
 
   const stopReceiver = startReceiver({
     client: clients.sqsReceive,
-    queueUrl: await state.queues.url(queue),
+    queueUrl: await queues.url(queue),
     visibilitySeconds,
     async room(signal) {
       while (running.size >= slots) {

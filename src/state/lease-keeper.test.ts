@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { silentLogger } from '../../test/support/silent-logger.ts';
 import type { Update } from '../aws/tables.ts';
-import type { StateDeps } from '../state/state-deps.ts';
 import { keepLease, type LeaseKeeper, type LeaseOptions } from './lease-keeper.ts';
+import type { StateDeps } from './state-deps.ts';
 
 let keeper: LeaseKeeper | undefined;
 let cancels: Set<string>;
