@@ -1,9 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ConfigError } from './config.ts';
-import { readLanes, readLimits } from './config-files.ts';
+import { readLanes, readLimits, readPipelines } from './config-files.ts';
 
 let dir: string;
 beforeAll(() => {
@@ -59,5 +59,38 @@ describe('a wrong file stops the start with the path of what is wrong', () => {
   test('no file', () => {
     expect(() => readLanes(join(dir, 'nowhere'))).toThrow(ConfigError);
     expect(() => readLanes(join(dir, 'nowhere'))).toThrow(/nowhere\/lanes\.json: ENOENT/);
+  });
+});
+
+describe('pipelines', () => {
+  const good = { steps: [{ name: 'judge', type: 'inference', model: 'm', input: { prompt: '{% $record.text %}' } }] };
+  const file = (name: string) => join(dir, 'pipelines', name);
+
+  test('without a folder there are none; with one, each file is the pipeline of its name', () => {
+    expect(readPipelines(dir)).toEqual(new Map());
+    mkdirSync(join(dir, 'pipelines'));
+    write('pipelines/reviews.json', { description: 'Judges', ...good });
+    write('pipelines/notes.txt', 'no pipeline');
+    const read = readPipelines(dir);
+    expect([...read.keys()]).toEqual(['reviews']);
+    expect(read.get('reviews')).toMatchObject({ description: 'Judges', steps: [{ operation: 'converse' }] });
+  });
+
+  test.each([
+    ['an unknown field', { ...good, extra: 1 }, '(top): Unrecognized key: "extra"'],
+    ['a step of no type', { steps: [{ name: 'a', type: 'think' }] }, 'steps.0.type: '],
+    ['a wrong graph', { steps: [{ ...good.steps[0], dependsOn: ['b'] }] }, 'steps.0.dependsOn.0: there is no step b'],
+    ['an expression', { steps: [{ ...good.steps[0], input: { a: ['{% 1 + %}'] } }] }, 'steps.0.input.a.0: '],
+    ['no JSON', '{', ''],
+  ])('%s stops the start with its path', (_what, content, message) => {
+    write('pipelines/reviews.json', content);
+    expect(() => readPipelines(dir)).toThrow(ConfigError);
+    expect(() => readPipelines(dir)).toThrow(`${file('reviews.json')}: ${message}`);
+    write('pipelines/reviews.json', good);
+  });
+
+  test('a name that no request could say', () => {
+    write('pipelines/My Reviews.json', good);
+    expect(() => readPipelines(dir)).toThrow(`${file('My Reviews.json')}: a pipeline name has`);
   });
 });
