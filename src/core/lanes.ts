@@ -33,6 +33,10 @@ const laneSchema = z.strictObject({
   timeoutSeconds: z.int().min(1).max(maxTimeoutSeconds).describe('Longest attempt, where the job does not say'),
   maxAttempts: z.int().min(1).max(20),
   defaultMaxTokens: z.int().min(1).describe('max_tokens of a request that sets none: it is reserved from the quota'),
+  readsS3: z
+    .boolean()
+    .default(false)
+    .describe('Whether its models read an `s3Location` themselves; else the worker sends the bytes in its place'),
   maxBacklog: z.int().min(1).default(100_000).describe('Queued messages above which submits are answered with 429'),
   usdPerMillionTokens: pricesSchema,
   usdPerCall: z.number().min(0).default(0).describe('For models billed by image or video'),

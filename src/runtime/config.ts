@@ -87,6 +87,19 @@ const environment = z.object({
   PENSTOCK_VISIBILITY_EXTEND_SECONDS: seconds(1, 300)
     .default(10)
     .describe('How often a worker extends that for messages it still holds'),
+  PENSTOCK_CHUNK_TURN_SECONDS: seconds(1, 3600)
+    .default(900)
+    .describe('How long a worker keeps a chunk of a batch before it lets others have a turn'),
+  PENSTOCK_CHECKPOINT_SECONDS: seconds(1, 600)
+    .default(30)
+    .describe('How often what a chunk has so far is stored, at least: what is newer is asked again after a crash'),
+  PENSTOCK_CHECKPOINT_RECORDS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(1000)
+    .default(200)
+    .describe('Records of a chunk after which that is done, at most'),
   PENSTOCK_DRAIN_SECONDS: seconds(0, 110)
     .default(25)
     .describe('After SIGTERM: time for running calls to end before they are handed back'),
@@ -121,6 +134,14 @@ export interface Config {
   fanoutBus: 'sns' | 'eventbridge';
   retentionMs: number;
   times: WorkerTimes;
+  chunks: ChunkLimits;
+}
+
+/** How long a worker keeps a chunk, and how often it stores what it has of it. */
+export interface ChunkLimits {
+  turnMs: number;
+  checkpointMs: number;
+  checkpointRecords: number;
 }
 
 export interface WorkerTimes {
@@ -189,6 +210,11 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     fanoutBus: e.FANOUT_BUS,
     retentionMs: e.PENSTOCK_RETENTION_DAYS * 24 * 3600 * 1000,
     times,
+    chunks: {
+      turnMs: e.PENSTOCK_CHUNK_TURN_SECONDS * 1000,
+      checkpointMs: e.PENSTOCK_CHECKPOINT_SECONDS * 1000,
+      checkpointRecords: e.PENSTOCK_CHECKPOINT_RECORDS,
+    },
   };
 }
 

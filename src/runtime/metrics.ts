@@ -10,7 +10,7 @@ export function createMetrics() {
   const registry = new Registry();
   const make = makersFor([registry]);
   watchEventLoop([registry]);
-  return { registry, ...jobMetrics(make), ...laneMetrics(make), ...fleetMetrics(make) };
+  return { registry, ...jobMetrics(make), ...laneMetrics(make), ...batchMetrics(make), ...fleetMetrics(make) };
 }
 export type Metrics = ReturnType<typeof createMetrics>;
 
@@ -58,6 +58,15 @@ function laneMetrics({ gauge }: Makers) {
     lanePaused: gauge('lane_paused', '1 while a lane is paused', ['lane']),
     queueOldestSeconds: gauge('queue_oldest_seconds', 'Age of the oldest message last received', ['queue']),
     tokenEstimateRatio: gauge('token_estimate_ratio', 'Input tokens counted over those estimated', ['lane']),
+  };
+}
+
+/** What this process does for batches. */
+function batchMetrics({ counter, gauge }: Makers) {
+  const chunks = 'Chunks that this process has: read, run, or stored for good';
+  return {
+    batchRecords: counter('batch_records_total', 'Records of batches that ended in a step', ['status']),
+    batchChunks: gauge('batch_chunks', chunks, ['state']),
   };
 }
 

@@ -5,6 +5,7 @@ import { laneQueueName } from '../aws/resource-names.ts';
 import type { Priority } from '../core/job.ts';
 import type { JobItem } from '../state/job-item.ts';
 import type { LaneReport } from '../state/worker-lease.ts';
+import { BatchSlots } from './batch-slots.ts';
 import { handleMessage } from './handle-message.ts';
 import { type JobRun, type RunDeps, RunEnded } from './job-run.ts';
 import { type LiveRun, startLiveRun } from './live-run.ts';
@@ -32,6 +33,8 @@ const pausedSeconds = 5;
  */
 export class LaneRunner {
   readonly gate: ReceiveGate;
+  /** What jobs leave: records of batches take it, and jobs that come then wait for the first of them to end. */
+  readonly batchSlots: BatchSlots;
   readonly #deps: RunDeps & { held: HeldMessages };
   readonly #waiting: LaneMessage[] = [];
   readonly #running = new Set<Promise<void>>();
@@ -53,6 +56,10 @@ export class LaneRunner {
     this.gate = createReceiveGate({
       capacity: () => this.#capacity(),
       isIdle: () => this.#waiting.length === 0 && this.#running.size < deps.lane.concurrency,
+    });
+    this.batchSlots = new BatchSlots({
+      left: () => (this.#mayStart() ? deps.lane.concurrency - this.#running.size - this.#waiting.length : 0),
+      onReleased: () => this.#dispatch(),
     });
   }
 
@@ -98,7 +105,8 @@ export class LaneRunner {
   report(): LaneReport {
     const { requestsUsed, tokensUsed } = this.#deps.pacer.view();
     const oldestMs = Math.max(0, ...this.#oldest.values());
-    return { busy: this.#running.size, total: this.#deps.lane.concurrency, requestsUsed, tokensUsed, oldestMs };
+    const busy = this.#running.size + this.batchSlots.busy();
+    return { busy, total: this.#deps.lane.concurrency, requestsUsed, tokensUsed, oldestMs };
   }
 
   /** Starts nothing more. Resolves when nothing runs any more: by itself, or soon after `forced` aborts. */
@@ -124,6 +132,7 @@ export class LaneRunner {
     return Math.min(mostAhead, Math.floor(this.#startRate.perSecond(this.#deps.state.now()) * aheadSeconds));
   }
 
+  /** Slots that records of batches have are not missed here: each is free again when its call ends. */
   #capacity(): number {
     const ahead = this.#ahead();
     if (!this.#mayStart() || this.#deps.pacer.waiting() > Math.max(1, ahead)) return 0;
@@ -131,7 +140,7 @@ export class LaneRunner {
   }
 
   #dispatch(): void {
-    while (this.#mayStart() && this.#running.size < this.#deps.lane.concurrency) {
+    while (this.#mayStart() && this.#running.size + this.batchSlots.busy() < this.#deps.lane.concurrency) {
       const message = takeNext(this.#waiting, this.#busyByTenant);
       if (message === undefined) break;
       this.#startRate.started(this.#deps.state.now());
@@ -141,6 +150,7 @@ export class LaneRunner {
       });
       this.#running.add(slot);
     }
+    this.batchSlots.update();
     this.gate.update();
   }
 

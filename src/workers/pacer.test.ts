@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { Priority } from '../core/job.ts';
+import type { QueueClass } from '../core/lanes.ts';
 import { createPacer, type Pacer, type Reservation } from './pacer.ts';
 
 let pacer: Pacer;
@@ -23,7 +23,7 @@ function paced(requestsPerMinute: number, tokensPerMinute = 1_000_000): void {
 
 interface Asked {
   tokens?: number;
-  priority?: Priority;
+  priority?: QueueClass;
   maxWaitMs?: number;
   signal?: AbortSignal;
 }
@@ -226,4 +226,57 @@ test('only the first end of a call counts', async () => {
   reservation.settle(500);
   reservation.throttled();
   expect(pacer.view()).toMatchObject({ tokensUsed: 100, tokensLimit: 1000 });
+});
+
+describe('calls of batches', () => {
+  test('a job that comes while one waits for the quota is granted before it', async () => {
+    paced(1_000_000, 100);
+    const first = await started('first', { tokens: 100 });
+    const batch = ask('batch', { tokens: 60, priority: 'batch' });
+    await settle();
+    const job = ask('job', { tokens: 60, priority: 'low' });
+    await settle();
+    first.settle(10);
+    await vi.advanceTimersByTimeAsync(20);
+    expect(granted).toEqual(['first', 'job']);
+    (await job)?.settle(0);
+    await vi.advanceTimersByTimeAsync(20);
+    expect(granted).toEqual(['first', 'job', 'batch']);
+    (await batch)?.settle(0);
+  });
+
+  test('they are not among those that wait, and go as soon as no job waits any more', async () => {
+    paced(1_000_000, 100);
+    const first = await started('first', { tokens: 100 });
+    const batch = ask('batch', { tokens: 60, priority: 'batch' });
+    await settle();
+    expect(pacer.waiting()).toBe(0);
+    const gone = new AbortController();
+    const job = ask('job', { tokens: 60, signal: gone.signal });
+    await settle();
+    expect(pacer.waiting()).toBe(1);
+    first.settle(10);
+    // The head of the jobs has room, but its turn is a moment away: it leaves before.
+    gone.abort(new Error('cancelled'));
+    await expect(job).rejects.toThrow('cancelled');
+    await vi.advanceTimersByTimeAsync(20);
+    expect(granted).toEqual(['first', 'batch']);
+    (await batch)?.settle(0);
+  });
+
+  test('one that is aborted while jobs wait leaves the next one its place', async () => {
+    paced(1_000_000, 100);
+    const first = await started('first', { tokens: 100 });
+    const gone = new AbortController();
+    const aborted = ask('aborted', { priority: 'batch', signal: gone.signal });
+    const next = ask('next', { priority: 'batch' });
+    const job = ask('job', { tokens: 60 });
+    await settle();
+    gone.abort(new Error('taken'));
+    await expect(aborted).rejects.toThrow('taken');
+    first.settle(0);
+    await vi.advanceTimersByTimeAsync(20);
+    expect(granted).toEqual(['first', 'job', 'next']);
+    for (const reservation of [await job, await next]) reservation?.settle(0);
+  });
 });

@@ -1,6 +1,6 @@
 import Bottleneck from 'bottleneck';
 import { type Priority, priorities } from '../core/job.ts';
-import type { Lane } from '../core/lanes.ts';
+import type { Lane, QueueClass } from '../core/lanes.ts';
 import { askGrant, bookThrottle, newQuotaBooks, quotaView, settleGrant } from '../core/quota-books.ts';
 
 /**
@@ -10,6 +10,9 @@ import { askGrant, bookThrottle, newQuotaBooks, quotaView, settleGrant } from '.
  * waiting calls is next: by priority, then in order of arrival. Only the head asks the books, so a large call is not
  * passed for ever by small ones. Slots are counted outside, and the queue is never longer than the lane has slots:
  * Bottleneck is slow with thousands of jobs, and its own maxConcurrent would count weights.
+ *
+ * Calls of batches have a queue of their own, whose head asks only while no job waits: in one queue with the jobs it would
+ * keep its place at the head, and a job that comes while it sleeps would have to wait for it.
  */
 export interface Pacer {
   /**
@@ -18,7 +21,7 @@ export interface Pacer {
    * @returns the reservation, or undefined after `maxWaitMs`. Rejects with the signal's reason when that aborts
    */
   acquire(call: PacedCall): Promise<Reservation | undefined>;
-  /** Calls that wait for their turn. */
+  /** Calls of jobs that wait for their turn; those of batches are not counted. */
   waiting(): number;
   view(): ReturnType<typeof quotaView>;
   /** Nothing is granted any more; nobody may be waiting. */
@@ -26,7 +29,7 @@ export interface Pacer {
 }
 
 export interface PacedCall {
-  priority: Priority;
+  priority: QueueClass;
   tokens: number;
   maxWaitMs: number;
   signal: AbortSignal;
@@ -43,10 +46,10 @@ export interface Reservation {
 /** One pacer per lane and worker. `now`: epoch ms. */
 export function createPacer(lane: Pick<Lane, 'quota' | 'quotaWindow'>, now: () => number): Pacer {
   const books = newQuotaBooks({ window: lane.quotaWindow, ...lane.quota }, now());
-  const limiter = new Bottleneck({ maxConcurrent: 1 });
+  const jobs = newLine();
+  const batches = newLine();
+  /** Jobs that wait. */
   let waiting = 0;
-  /** Makes the head ask again: set while it sleeps. */
-  let wakeHead: () => void = () => undefined;
 
   const reservationOf = (tokens: number): Reservation => {
     let open = true;
@@ -55,24 +58,22 @@ export function createPacer(lane: Pick<Lane, 'quota' | 'quotaWindow'>, now: () =
       open = false;
       if (throttled) bookThrottle(books, now());
       settleGrant(books, tokens, settled, now());
-      wakeHead();
+      jobs.wakeHead();
+      batches.wakeHead();
     };
     return { settle: (settled) => end(settled, false), throttled: () => end(0, true) };
   };
 
   /** The head's turn: asks, sleeps until the books may have room, asks again, until it is granted or gone. */
-  const askUntilGranted = async (entry: Entry): Promise<void> => {
+  const askUntilGranted = async (line: Line, entry: Entry): Promise<void> => {
     while (!entry.isGone()) {
+      if (line === batches && waiting > 0) {
+        await asleep(line);
+        continue;
+      }
       const grant = askGrant(books, entry.tokens, now());
       if (grant.granted) return entry.grant(reservationOf(entry.tokens));
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, Math.max(10, grant.retryAtMs - now()));
-        wakeHead = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-      wakeHead = () => undefined;
+      await asleep(line, Math.max(10, grant.retryAtMs - now()));
     }
   };
 
@@ -81,29 +82,56 @@ export function createPacer(lane: Pick<Lane, 'quota' | 'quotaWindow'>, now: () =
       signal.throwIfAborted();
       return new Promise<Reservation | undefined>((resolve, reject) => {
         let gone = false;
-        waiting += 1;
+        const line = priority === 'batch' ? batches : jobs;
+        if (line === jobs) waiting += 1;
         const leave = (end: () => void): void => {
           if (gone) return;
           gone = true;
-          waiting -= 1;
+          if (line === jobs) waiting -= 1;
           clearTimeout(patience);
           signal.removeEventListener('abort', onAbort);
-          wakeHead();
+          line.wakeHead();
+          if (waiting === 0) batches.wakeHead();
           end();
         };
         const onAbort = (): void => leave(() => reject(signal.reason));
         const patience = setTimeout(() => leave(() => resolve(undefined)), maxWaitMs);
         signal.addEventListener('abort', onAbort, { once: true });
         const entry: Entry = { tokens, isGone: () => gone, grant: (reservation) => leave(() => resolve(reservation)) };
-        limiter
-          .schedule({ priority: rank(priority) }, () => askUntilGranted(entry))
+        line.limiter
+          .schedule({ priority: priority === 'batch' ? 0 : rank(priority) }, () => askUntilGranted(line, entry))
           .catch((error) => leave(() => reject(error)));
       });
     },
     waiting: () => waiting,
     view: () => quotaView(books, now()),
-    stop: () => limiter.stop({ dropWaitingJobs: true }),
+    async stop() {
+      await Promise.all([jobs, batches].map(({ limiter }) => limiter.stop({ dropWaitingJobs: true })));
+    },
   };
+}
+
+/** Calls that wait one behind the other. */
+interface Line {
+  limiter: Bottleneck;
+  /** Makes the head ask again: set while it sleeps. */
+  wakeHead: () => void;
+}
+
+function newLine(): Line {
+  return { limiter: new Bottleneck({ maxConcurrent: 1 }), wakeHead: () => undefined };
+}
+
+/** Until somebody wakes the head, or for so long at most. */
+async function asleep(line: Line, ms?: number): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = ms === undefined ? undefined : setTimeout(resolve, ms);
+    line.wakeHead = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+  });
+  line.wakeHead = () => undefined;
 }
 
 interface Entry {
