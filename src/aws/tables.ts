@@ -46,8 +46,8 @@ export interface Tables {
   update(table: TableName, key: Key, update: Update): Promise<Item | undefined>;
   /** False if the condition did not hold. */
   delete(table: TableName, key: Key, condition?: Condition): Promise<boolean>;
-  /** All items of a partition, strongly consistent; `attributes` limits what is read of each. */
-  partition(table: TableName, pk: string, attributes?: readonly string[]): Promise<Item[]>;
+  /** All items of a partition (of those whose sk begins with `prefix`), strongly consistent; `attributes` limits what is read of each. */
+  partition(table: TableName, pk: string, attributes?: readonly string[], prefix?: string): Promise<Item[]>;
   /** A page of the index by time of `table`, newest first: keys and the index's own attributes. */
   listByTime(
     listKey: string,
@@ -105,7 +105,7 @@ export function createTables(client: DynamoDBDocumentClient, prefix: string): Ta
       }, 'DynamoDB DeleteItem');
     },
 
-    partition: (table, pk, attributes) => queryPartition(client, name(table), pk, attributes ?? []),
+    partition: (table, pk, attributes, prefix) => queryPartition(client, name(table), pk, attributes ?? [], prefix),
     listByTime: (listKey, limit, startKey, table = 'jobs') =>
       queryByTime(client, name(table), listKey, limit, startKey),
   };
@@ -116,18 +116,20 @@ async function queryPartition(
   TableName: string,
   pk: string,
   attributes: readonly string[],
+  prefix?: string,
 ): Promise<Item[]> {
   const items: Item[] = [];
   const projection = attributes.map((attribute) => `#${attribute}`).join(', ');
+  const condition = prefix === undefined ? '#pk = :pk' : '#pk = :pk AND begins_with(#sk, :prefix)';
   let start: Item | undefined;
   do {
     const request = {
       TableName,
       ConsistentRead: true,
-      KeyConditionExpression: '#pk = :pk',
+      KeyConditionExpression: condition,
       ...(projection !== '' && { ProjectionExpression: projection }),
-      ExpressionAttributeNames: namesIn(`#pk ${projection}`),
-      ExpressionAttributeValues: { ':pk': pk },
+      ExpressionAttributeNames: namesIn(`${condition} ${projection}`),
+      ExpressionAttributeValues: { ':pk': pk, ...(prefix !== undefined && { ':prefix': prefix }) },
       ...(start && { ExclusiveStartKey: start }),
     };
     const answer = await awsCall('DynamoDB Query', () => client.send(new QueryCommand(request)));
