@@ -14,7 +14,8 @@ module.exports = {
       from: { path: '^src/core/', pathNot: '[.]test[.]ts$' },
       to: {
         dependencyTypes: ['core', 'npm'],
-        pathNot: '^(node:)?crypto$|(^|node_modules/)(zod|jsonata|croner|csv-parse|safe-stable-stringify|ipaddr.js)(/|$)',
+        pathNot:
+          '^(node:)?crypto$|(^|node_modules/)(zod|jsonata|croner|csv-parse|safe-stable-stringify|ipaddr.js)(/|$)',
       },
     },
     {
@@ -41,12 +42,32 @@ module.exports = {
       from: { path: `^src/${modes}/` },
       to: { path: `^src/${modes}/`, pathNot: '^src/$1/' },
     },
+    {
+      name: 'cli-imports-core-only',
+      comment:
+        'the commands for people are a client of any server: nothing of the service, and no AWS, comes with them',
+      severity: 'error',
+      from: { path: '^src/cli/' },
+      to: { path: '^src/', pathNot: '^src/(cli|core)/' },
+    },
+    {
+      name: 'only-main-imports-cli',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(cli/|main[.]ts$)' },
+      to: { path: '^src/cli/' },
+    },
     { name: 'nobody-imports-main', severity: 'error', from: {}, to: { path: '^src/main[.]ts$' } },
     {
       name: 'main-uses-mode-entry-only',
       severity: 'error',
       from: { path: '^src/main[.]ts$' },
       to: { path: `^src/${modes}/`, pathNot: '-mode[.]ts$' },
+    },
+    {
+      name: 'main-uses-command-line-only',
+      severity: 'error',
+      from: { path: '^src/main[.]ts$' },
+      to: { path: '^src/cli/', pathNot: '^src/cli/command-line[.]ts$' },
     },
     {
       name: 'aws-sdk-only-in-aws',

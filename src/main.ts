@@ -4,6 +4,7 @@ import { startApi } from './api/api-mode.ts';
 import { keysCommand } from './api/keys-mode.ts';
 import { provision } from './aws/provision.ts';
 import { startRouter } from './fanout/router-mode.ts';
+import { readClientConfig } from './runtime/client-config.ts';
 import { ConfigError, readConfig } from './runtime/config.ts';
 import { readLanes, readLimits } from './runtime/config-files.ts';
 import { createLogger } from './runtime/logger.ts';
@@ -64,15 +65,31 @@ async function orExplain(run: () => Promise<void>): Promise<void> {
   }
 }
 
-await runMain(
-  defineCommand({
-    meta: { name: 'penstock', description: 'Buffered generative AI on AWS' },
-    subCommands: {
-      api: modeCommand('api', 'take jobs in, give results out', startApi),
-      worker: modeCommand('worker', 'pull the lanes, call the models', startWorker),
-      'fanout-router': modeCommand('fanout-router', 'split, join, deliver', startRouter),
-      provision: provisionCommand,
-      keys: keysCommand(() => processDeps('keys'), orExplain),
-    },
+/** For people, against any server: loaded only when it is asked for. Its usage and exit codes are its own. */
+async function clientCommand(): Promise<void> {
+  const { runCommandLine } = await import('./cli/command-line.ts');
+  process.exitCode = await runCommandLine(process.argv.slice(2), readClientConfig);
+}
+
+const people = {
+  batch: defineCommand({
+    meta: { name: 'batch', description: 'take a dataset through a pipeline' },
+    run: clientCommand,
   }),
-);
+  job: defineCommand({ meta: { name: 'job', description: 'ask a model once' }, run: clientCommand }),
+};
+
+const penstock = defineCommand({
+  meta: { name: 'penstock', description: 'Buffered generative AI on AWS' },
+  subCommands: {
+    api: modeCommand('api', 'take jobs in, give results out', startApi),
+    worker: modeCommand('worker', 'pull the lanes, call the models', startWorker),
+    'fanout-router': modeCommand('fanout-router', 'split, join, deliver', startRouter),
+    provision: provisionCommand,
+    keys: keysCommand(() => processDeps('keys'), orExplain),
+    ...people,
+  },
+});
+
+if (Object.hasOwn(people, process.argv[2] ?? '')) await clientCommand();
+else await runMain(penstock);

@@ -47,6 +47,9 @@ const planted: [rule: string, from: string, to: string][] = [
   ['state-imports-aws-runtime-and-core-only', 'src/state/a.ts', 'src/workers/b.ts'],
   ['modes-do-not-see-each-other', 'src/api/a.ts', 'src/workers/b.ts'],
   ['nobody-imports-main', 'src/api/a.ts', 'src/main.ts'],
+  ['cli-imports-core-only', 'src/cli/a.ts', 'src/state/b.ts'],
+  ['only-main-imports-cli', 'src/api/a.ts', 'src/cli/b.ts'],
+  ['main-uses-command-line-only', 'src/main.ts', 'src/cli/b.ts'],
   ['main-uses-mode-entry-only', 'src/main.ts', 'src/api/b.ts'],
 ];
 
