@@ -9,18 +9,19 @@ import type { ReceivedMessage } from '../aws/queues.ts';
 import { busName } from '../aws/resource-names.ts';
 import { serveQueue } from '../aws/serve-queue.ts';
 import { fanoutMessageSchema, fanoutQueue } from '../core/fanout-message.ts';
-import { eventsQueue, jobEventSchema } from '../core/job-event.ts';
+import { eventsQueue, type JobEvent, jobEventSchema } from '../core/job-event.ts';
 import { readWebhookMessage, type WebhookMessage, writeWebhookMessage } from '../core/webhook-message.ts';
 import { ConfigError } from '../runtime/config.ts';
 import { readFanoutRules } from '../runtime/config-files.ts';
-import { createExpressions } from '../runtime/expressions.ts';
+import { createExpressions, type Expressions } from '../runtime/expressions.ts';
 import { startOpsServer } from '../runtime/ops-server.ts';
 import type { ProcessDeps, Stop } from '../runtime/process-deps.ts';
 import { openState } from '../state/open-state.ts';
 import { createStoreReadiness } from '../state/store-readiness.ts';
 import { deadlineStep } from './deadline-step.ts';
 import type { WebhookDeps } from './deliver-webhook.ts';
-import { joinStep } from './join-step.ts';
+import { createGather, type Gather } from './gather.ts';
+import { joinBranches, joinStep } from './join-step.ts';
 import { expressionErrors, planByRules } from './plan-by-rules.ts';
 import { createPlanCache } from './plan-cache.ts';
 import type { RouterDeps } from './router-deps.ts';
@@ -49,13 +50,17 @@ export async function startRouter(deps: ProcessDeps): Promise<Stop> {
   const { state, clients } = openState(config, metrics, connections);
   const held = holdMessages({ queues: state.queues, logger, now: state.now, ...config.times });
   const expressions = createExpressions({ timeoutMs: expressionMs, memoryMb: expressionMb, logger });
-  const rules = readFanoutRules(config.configDir);
-  const wrong = expressionErrors(rules.all, expressions);
-  if (wrong.length > 0)
-    throw new ConfigError(wrong.map((line) => `${config.configDir}/fanout-rules.json: ${line}`).join('\n'));
-  const plan = planByRules({ rules, expressions });
+  const plan = planByRules({ rules: checkedRules(config.configDir, expressions), expressions });
   const bus = config.fanoutBus === 'eventbridge' ? createEventBus(clients.events, busName(config.prefix)) : undefined;
-  const router: RouterDeps = { state, lanes, metrics, logger, bus, planByRules: plan, plans: createPlanCache(state) };
+  const router: RouterDeps = {
+    state,
+    lanes,
+    metrics,
+    logger,
+    bus,
+    planByRules: plan,
+    plans: createPlanCache(state),
+  };
   const webhooks: Webhooks = { underWay: 0, state, outgoing: createOutgoingHttp(config), logger, metrics };
   const stores = createStoreReadiness({ state, lanes: lanes.all });
   const routing = checkRouting({ clients, config, lanes });
@@ -88,9 +93,10 @@ export async function startRouter(deps: ProcessDeps): Promise<Stop> {
         }),
       { logger, forMs: Number.POSITIVE_INFINITY, signal: deps.stopping },
     );
+  const join = createGather<JobEvent>((parentId, events) => joinBranches(router, parentId, events));
   const stops = [
     await serve(fanoutQueue, (body) => onFanout(router, body)),
-    await serve(eventsQueue, (_, message) => onEvent(router, webhooks, message)),
+    await serve(eventsQueue, (_, message) => onEvent(router, { webhooks, join }, message)),
   ];
   logger.info(
     { opsPort: ops.port, bus: config.fanoutBus, instance: randomBytes(4).toString('hex') },
@@ -108,6 +114,15 @@ export async function startRouter(deps: ProcessDeps): Promise<Stop> {
   };
 }
 
+/** @throws ConfigError */
+function checkedRules(configDir: string, expressions: Expressions): ReturnType<typeof readFanoutRules> {
+  const rules = readFanoutRules(configDir);
+  const wrong = expressionErrors(rules.all, expressions);
+  if (wrong.length > 0)
+    throw new ConfigError(wrong.map((line) => `${configDir}/fanout-rules.json: ${line}`).join('\n'));
+  return rules;
+}
+
 const unreadable: MessageEnd = { kind: 'hide', seconds: unreadableSeconds };
 
 async function onFanout(router: RouterDeps, body: unknown): Promise<MessageEnd> {
@@ -117,7 +132,11 @@ async function onFanout(router: RouterDeps, body: unknown): Promise<MessageEnd> 
 }
 
 /** The end of a job that a fan-out or a webhook waits for, or the next attempt at a webhook. */
-async function onEvent(router: RouterDeps, webhooks: Webhooks, { body }: ReceivedMessage): Promise<MessageEnd> {
+async function onEvent(
+  router: RouterDeps,
+  { webhooks, join }: { webhooks: Webhooks; join: Gather<JobEvent> },
+  { body }: ReceivedMessage,
+): Promise<MessageEnd> {
   const webhook = readWebhookMessage(body);
   if (webhook.kind === 'webhook') return await onWebhook(router, webhooks, webhook.message);
   const event = jobEventSchema.safeParse(parse(body)).data;
@@ -127,7 +146,7 @@ async function onEvent(router: RouterDeps, webhooks: Webhooks, { body }: Receive
     const { id: jobId, generation, tenant } = event;
     await sendWebhook(router, { v: 1, type: 'webhook', jobId, generation, tenant, attempt: 1, notBefore: 0 }, 0);
   }
-  return await joinStep(router, event);
+  return await joinStep(router, join, event);
 }
 
 async function onWebhook(router: RouterDeps, webhooks: Webhooks, message: WebhookMessage): Promise<MessageEnd> {

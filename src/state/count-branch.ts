@@ -3,21 +3,29 @@ import { announceJob } from './announce-job.ts';
 import { asJob, type JobItem, jobKey, longestRunMs } from './job-item.ts';
 import type { StateDeps } from './state-deps.ts';
 
+export interface EndedBranch {
+  index: number;
+  generation: number;
+  succeeded: boolean;
+}
+
 /**
- * Counts the end of a branch in its parent: one update of a set, which gives the parent as it stands. A second event of
+ * Counts ends of branches in their parent: one update of its sets, which gives the parent as it stands. A second event of
  * the same branch changes nothing and gives the same. Undefined if there is no parent. Throws AwsError.
  *
  *     branch 1: add 0:1 to done -> {0:1}            both see what is counted at their moment, so the last one sees all:
  *     branch 2: add 1:1 to done -> {0:1, 1:1}       it fires the join, whoever counts after it finds that done
  */
-export async function countBranch(
+export async function countBranches(
   deps: StateDeps,
   parentId: string,
-  branch: { index: number; generation: number; succeeded: boolean },
+  branches: readonly EndedBranch[],
 ): Promise<JobItem | undefined> {
-  const entry = new Set([branchEntry(branch.index, branch.generation)]);
+  const entries = (succeeded: boolean) =>
+    branches.filter((branch) => branch.succeeded === succeeded).map((one) => branchEntry(one.index, one.generation));
+  const [done, failed] = [entries(true), entries(false)];
   const after = await deps.tables.update('jobs', jobKey(parentId), {
-    add: branch.succeeded ? { done: entry } : { failed: entry },
+    add: { ...(done.length > 0 && { done: new Set(done) }), ...(failed.length > 0 && { failed: new Set(failed) }) },
     condition: { expression: '#kind = :fanout AND attribute_not_exists(#deleting)', values: { fanout: 'fanout' } },
   });
   return asJob(after);

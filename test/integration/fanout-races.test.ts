@@ -5,7 +5,7 @@ import { createPlanCache } from '../../src/fanout/plan-cache.ts';
 import type { RouterDeps } from '../../src/fanout/router-deps.ts';
 import { splitStep } from '../../src/fanout/split-step.ts';
 import { cancelJob } from '../../src/state/cancel-job.ts';
-import { countBranch, startParent } from '../../src/state/count-branch.ts';
+import { countBranches, startParent } from '../../src/state/count-branch.ts';
 import { readChildren } from '../../src/state/fanout-children.ts';
 import { readPlan } from '../../src/state/fanout-plan-store.ts';
 import { type Ending, finishJob } from '../../src/state/finish-job.ts';
@@ -108,7 +108,7 @@ test('a hundred branches counted at the same moment, each twice: all are there, 
   const parent = (await startParent(stores.state, await submitted(['a']))) as JobItem;
   const indexes = Array.from({ length: 200 }, (_, each) => each % 100);
   const count = (index: number) =>
-    countBranch(stores.state, parent.pk, { index, generation: 1, succeeded: index % 10 !== 0 });
+    countBranches(stores.state, parent.pk, [{ index, generation: 1, succeeded: index % 10 !== 0 }]);
   await Promise.all(indexes.map(count));
   const last = await count(7);
   expect([last?.done?.size, last?.failed?.size, last?.rev]).toEqual([90, 10, parent.rev]);
