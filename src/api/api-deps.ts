@@ -6,6 +6,7 @@ import type {
   RawServerDefault,
 } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { Pipelines } from '../runtime/config-files.ts';
 import type { ProcessDeps } from '../runtime/process-deps.ts';
 import type { StateDeps } from '../state/state-deps.ts';
 import type { Hub } from './live/hub.ts';
@@ -13,6 +14,8 @@ import type { Hub } from './live/hub.ts';
 /** What the api works with. All its clocks are `state.now`. */
 export interface ApiDeps extends ProcessDeps {
   state: StateDeps;
+  /** Those that batches may name. */
+  pipelines: Pipelines;
   /** What the clients of this process wait for. */
   hub: Hub;
 }

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { openConnections } from '../aws/open-connections.ts';
 import { advertisedHost } from '../runtime/advertise.ts';
 import { fleetSecrets, handBackMs } from '../runtime/config.ts';
+import { readPipelines } from '../runtime/config-files.ts';
 import { createConnectionsHandler } from '../runtime/connections-server.ts';
 import { listenError, startOpsServer } from '../runtime/ops-server.ts';
 import type { ProcessDeps, Stop } from '../runtime/process-deps.ts';
@@ -15,10 +16,11 @@ import { Hub } from './live/hub.ts';
 /**
  * Starts the api: the public port, then the ops port.
  * The returned stop first says that it is not ready, then answers what has begun, then closes everything.
- * @throws ConfigError if a port is taken, naming it and its variable
+ * @throws ConfigError if a port is taken, naming it and its variable, and for a pipeline that is wrong
  */
 export async function startApi(deps: ProcessDeps): Promise<Stop> {
   const { config, logger, metrics, lanes } = deps;
+  const pipelines = readPipelines(config.configDir);
   const connections = openConnections(deps);
   const { state, clients } = openState(config, metrics, connections);
   const instanceId = `api-${randomBytes(8).toString('hex')}`;
@@ -40,7 +42,7 @@ export async function startApi(deps: ProcessDeps): Promise<Stop> {
     connections: handler,
   });
   const hub = new Hub({ state, metrics, logger, address: `${instanceId}@${await advertisedHost(config)}:${ops.port}` });
-  const app = await createHttpServer({ ...deps, state, hub });
+  const app = await createHttpServer({ ...deps, state, pipelines, hub });
   const close = async (): Promise<void> => {
     hub.stop();
     const { drainMs, lingerMs, stopTimeoutMs } = config.times;

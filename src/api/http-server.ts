@@ -5,7 +5,10 @@ import fastify, { LogController } from 'fastify';
 import { serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Api, ApiDeps } from './api-deps.ts';
 import { createAuthenticate } from './authenticate.ts';
+import { serveBatches } from './batches/batch-routes.ts';
+import { limitBodyTime } from './body-time.ts';
 import { answerClientError, answerError, answerErrors } from './error-handler.ts';
+import { serveFiles } from './files/file-routes.ts';
 import { checkRequest } from './invalid-request.ts';
 import { serveJobActions } from './job-actions.ts';
 import { serveJobReads } from './job-reads.ts';
@@ -27,8 +30,6 @@ import { servePage } from './web-page.ts';
 import { serveWebhookSecrets } from './webhook-secret-routes.ts';
 
 const bodyLimitBytes = 1024 * 1024;
-/** For a whole request to come in: 1 MiB over a bad line. Node's default of 5 minutes lets slow senders hold sockets. */
-const requestTimeoutMs = 60_000;
 
 /** The API as a Fastify server that does not listen yet. Each path is in a function `serve...`. */
 export async function createHttpServer(deps: ApiDeps): Promise<Api> {
@@ -39,7 +40,8 @@ export async function createHttpServer(deps: ApiDeps): Promise<Api> {
     genReqId: requestId,
     requestIdHeader: false,
     bodyLimit: bodyLimitBytes,
-    requestTimeout: requestTimeoutMs,
+    // Node has one for all requests, and an upload may take hours: `limitBodyTime` holds the others to theirs.
+    requestTimeout: 0,
     // One hop: the load balancer's own entry. With `true` the caller could write its address itself.
     trustProxy: config.api.trustProxy ? (_address, hop) => hop === 0 : false,
     // Stopping: requests on connections that are open still get their answer, with `connection: close`.
@@ -54,6 +56,7 @@ export async function createHttpServer(deps: ApiDeps): Promise<Api> {
   app.decorateRequest('scopes', null);
   logRequests(app, deps);
   endConnectionsOnClose(app);
+  limitBodyTime(app);
   takeJsonOnly(app);
   answerErrors(app);
   await protectBrowsers(app, config.api.corsOrigins);
@@ -80,6 +83,8 @@ export async function createHttpServer(deps: ApiDeps): Promise<Api> {
   serveGateway(app, live);
   serveJobReads(app, { ...deps, authenticate });
   serveJobActions(app, { ...deps, authenticate, submitRate });
+  await serveFiles(app, live);
+  serveBatches(app, live);
   serveLanes(app, { ...deps, authenticate });
   serveWebhookSecrets(app, { ...deps, authenticate });
   refuseOtherMethods();

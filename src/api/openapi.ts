@@ -19,6 +19,8 @@ export async function serveDocs(app: Api): Promise<void> {
       },
       tags: [
         { name: 'jobs', description: 'One request for inference, with one result' },
+        { name: 'files', description: 'Datasets, images, documents and video that requests name' },
+        { name: 'batches', description: 'A dataset taken through the steps of a pipeline' },
         { name: 'lanes', description: 'Models that share one quota, and their queues' },
         { name: 'webhooks', description: 'How the end of a job is told to a URL' },
       ],
@@ -56,7 +58,9 @@ const tidied: TransformObject = (document) => {
 function freeOptionalBodies({ paths = {} }: Document): void {
   for (const { requestBody } of Object.values(paths).flatMap((path) => Object.values(path))) {
     if (requestBody === undefined) continue;
-    requestBody.required = Object.values(requestBody.content).some(({ schema }) => schema?.required !== undefined);
+    requestBody.required = Object.entries(requestBody.content).some(
+      ([type, { schema }]) => type !== 'application/json' || schema?.required !== undefined,
+    );
   }
 }
 

@@ -1,5 +1,4 @@
 import { type BatchStatus, isFinalBatch, noTotals, type RecordCounts, type StepStatus, type Totals } from './batch.ts';
-import { addUsage } from './job.ts';
 import { datasetOf, inputDataset, isRecordStep, leavesOf, type Step } from './pipeline.ts';
 
 /** From what steps have done to what a batch has done. Nothing here reads anything. */
@@ -22,16 +21,6 @@ export interface BatchProgress {
   refused?: number | undefined;
   steps: readonly Step[];
   progress: ReadonlyMap<string, StepProgress>;
-}
-
-export function addTotals(a: Totals, b: Totals): Totals {
-  return {
-    succeeded: a.succeeded + b.succeeded,
-    failed: a.failed + b.failed,
-    filtered: a.filtered + b.filtered,
-    usage: addUsage(a.usage, b.usage),
-    costUsd: a.costUsd + b.costUsd,
-  };
 }
 
 /** Records that ended in a step, whatever way. */

@@ -7,9 +7,10 @@ import {
   recordCountsSchema,
   stepStatuses,
 } from '../core/batch.ts';
-import { addTotals, type BatchProgress, batchCounts, batchRate, endedOf, stepCounts } from '../core/batch-counts.ts';
+import { type BatchProgress, batchCounts, batchRate, endedOf, stepCounts } from '../core/batch-counts.ts';
 import { usageSchema } from '../core/job.ts';
 import { type Step, stepTypes } from '../core/pipeline.ts';
+import { addTotals } from '../core/totals.ts';
 import type { BatchItem, StepItem } from './batch-item.ts';
 
 /** A batch as callers see it. */

@@ -1,8 +1,9 @@
 import type { Key } from '../aws/tables.ts';
 import { noTotals, type Totals } from '../core/batch.ts';
-import { addTotals, type StepProgress } from '../core/batch-counts.ts';
+import type { StepProgress } from '../core/batch-counts.ts';
 import { countBits } from '../core/bitmap.ts';
 import { datasetOf, type Step } from '../core/pipeline.ts';
+import { addTotals } from '../core/totals.ts';
 import {
   asBatch,
   asChunk,

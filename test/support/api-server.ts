@@ -11,6 +11,7 @@ import { provision } from '../../src/aws/provision.ts';
 import type { FinalStatus } from '../../src/core/job.ts';
 import { lanesFileSchema, toLanes } from '../../src/core/lanes.ts';
 import { limitsFileSchema } from '../../src/core/limits.ts';
+import { pipelineFileSchema } from '../../src/core/pipeline.ts';
 import { readConfig } from '../../src/runtime/config.ts';
 import { createMetrics } from '../../src/runtime/metrics.ts';
 import { storeKey } from '../../src/state/api-keys.ts';
@@ -47,6 +48,8 @@ const testLanes = toLanes(
 export type ApiOptions = {
   /** Content of `limits.json`. */
   limits?: object;
+  /** Pipelines by name, each with the content of its file. */
+  pipelines?: Record<string, object>;
   /** `PENSTOCK_*` variables; local mode is on unless they say otherwise. */
   env?: NodeJS.ProcessEnv;
   /** The interval at which followed jobs are read again, if not the usual one. */
@@ -120,8 +123,11 @@ export async function startTestApi(options: ApiOptions = {}): Promise<TestApi> {
   await provision({ clients: opened.clients, config, lanes: testLanes, logger });
   const { rereadMs } = options;
   const hub = new Hub({ state, metrics, logger, address, ...(rereadMs !== undefined && { rereadMs }) });
+  const pipelines = new Map(
+    Object.entries(options.pipelines ?? {}).map(([name, file]) => [name, pipelineFileSchema.parse(file)]),
+  );
   const { signal: stopping } = new AbortController();
-  const deps: ApiDeps = { config, logger, metrics, lanes: testLanes, limits, state, hub, stopping };
+  const deps: ApiDeps = { config, logger, metrics, lanes: testLanes, limits, pipelines, state, hub, stopping };
   const app = await createHttpServer(deps);
   const url = await app.listen({ host: '127.0.0.1', port: 0 });
 

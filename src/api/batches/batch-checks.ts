@@ -1,0 +1,81 @@
+import { fileIdPattern } from '../../core/batch-id.ts';
+import type { BatchRequest } from '../../core/batch-request.ts';
+import type { Lanes } from '../../core/lanes.ts';
+import { type Limits, limitsOf } from '../../core/limits.ts';
+import type { Step } from '../../core/pipeline.ts';
+import { refusedUris } from '../../core/s3-uris.ts';
+import { expressionProblems } from '../../runtime/check-steps.ts';
+import type { Pipelines } from '../../runtime/config-files.ts';
+import type { FieldError } from '../problem.ts';
+import { webhookUrlErrors } from '../webhook-checks.ts';
+
+/** What a batch and a schedule say of the pipeline. */
+type Choice = Pick<BatchRequest, 'pipeline' | 'steps'>;
+
+export interface CheckDeps {
+  lanes: Lanes;
+  limits: Limits;
+  pipelines: Pipelines;
+  bucket: string;
+  localMode: boolean;
+}
+
+export type CheckedBatch = { kind: 'accepted'; steps: Step[] } | { kind: 'refused'; errors: FieldError[] };
+
+/**
+ * What is known of a batch beside its schema: its pipeline, models and what they can do, the syntax of expressions,
+ * places in S3, and where a webhook may go. Pure.
+ */
+export function checkBatch(
+  deps: CheckDeps,
+  tenant: string,
+  request: Choice & { input?: string | undefined; webhook?: { url: string } | undefined },
+): CheckedBatch {
+  const steps = stepsOf(deps, request);
+  const errors = [
+    ...('errors' in steps
+      ? steps.errors
+      : [...modelErrors(deps, request, steps), ...ownStepErrors(deps, tenant, request)]),
+    ...inputErrors(deps, tenant, request.input),
+    ...webhookUrlErrors(request.webhook, deps.localMode),
+  ];
+  return 'errors' in steps || errors.length > 0 ? { kind: 'refused', errors } : { kind: 'accepted', steps };
+}
+
+function stepsOf({ pipelines }: CheckDeps, { pipeline, steps }: Choice): Step[] | { errors: FieldError[] } {
+  if (steps !== undefined) return steps;
+  const found = pipelines.get(pipeline ?? '');
+  return found?.steps ?? { errors: [{ path: 'pipeline', message: `there is no pipeline ${pipeline}` }] };
+}
+
+/** With a named pipeline the caller cannot see the steps: the name is what is wrong then. */
+function modelErrors({ lanes }: CheckDeps, { pipeline }: Choice, steps: readonly Step[]): FieldError[] {
+  return steps.flatMap((step, index) => {
+    if (step.type !== 'inference' && step.type !== 'reduce') return [];
+    const lane = lanes.byModel(step.model);
+    const operation = step.type === 'inference' ? step.operation : 'converse';
+    const at = (field: string) => (pipeline === undefined ? `steps[${index}].${field}` : 'pipeline');
+    const whose = pipeline === undefined ? '' : `step ${step.name}: `;
+    if (lane === undefined)
+      return [{ path: at('model'), message: `${whose}unknown model; GET /v1/lanes names those that are served` }];
+    if (lane.operations.includes(operation)) return [];
+    const can = `${step.model} cannot do ${operation}; it can do ${lane.operations.join(', ')}`;
+    return [{ path: at(step.type === 'inference' ? 'operation' : 'model'), message: `${whose}${can}` }];
+  });
+}
+
+/** Those of a named pipeline were checked at start, and are the operator's. */
+function ownStepErrors(deps: CheckDeps, tenant: string, { steps }: Choice): FieldError[] {
+  if (steps === undefined) return [];
+  return [...expressionProblems(steps), ...refusedUris(steps, placesOf(deps, tenant), 'steps')];
+}
+
+function inputErrors(deps: CheckDeps, tenant: string, input: string | undefined): FieldError[] {
+  if (input === undefined || fileIdPattern.test(input)) return [];
+  return refusedUris(input, placesOf(deps, tenant), 'input');
+}
+
+/** The slash matters: without it tenant `a` would reach into the prefix of tenant `ab`. */
+function placesOf({ bucket, limits }: CheckDeps, tenant: string): string[] {
+  return [`s3://${bucket}/${tenant}/`, ...limitsOf(limits, tenant).s3AllowList];
+}
