@@ -32,7 +32,7 @@ export function progressOf(
   const { rate, usage, costUsd, estimatedEndAt } = view;
   const leftMs = estimatedEndAt === undefined ? Number.NaN : Date.parse(estimatedEndAt) - nowMs;
   return {
-    rate: rate === undefined ? '' : `${formatRate(rate)}/s`,
+    rate: !rate ? '' : `${formatRate(rate)}/s`,
     tokens: usage === undefined ? '' : `${formatCount(usage.inputTokens + usage.outputTokens)} tokens`,
     cost: costUsd === undefined ? '' : formatCost(costUsd),
     left: Number.isNaN(leftMs) ? '' : `${formatSeconds(leftMs / 1000)} left`,
@@ -52,10 +52,11 @@ export function progressLine(view: BatchView, nowMs: number): string {
 /** What came of it, and where to find that: the lines after the end of a watch, and of `status`. */
 export function summaryLines(view: BatchView): string[] {
   const { id, status, pipeline, counts, steps, usage, costUsd, error, urls } = view;
-  const { total, succeeded, failed, cancelled, running } = counts;
+  const { total, succeeded, failed, cancelled, running, filtered } = counts;
   const named: [number | undefined, string][] = [
     [succeeded, 'succeeded'],
     [failed, 'failed'],
+    [filtered || undefined, 'filtered out'],
     [cancelled || undefined, 'cancelled'],
     [running || undefined, 'under way'],
   ];

@@ -3,19 +3,22 @@ import { batchErrorSchema, batchStatuses, isFinalBatch, recordCountsSchema, step
 import { stepTypes } from '../core/pipeline.ts';
 import { CliError } from './cli-error.ts';
 
+/** Taken out by a filter: neither succeeded nor failed. */
+const countsSchema = recordCountsSchema.extend({ filtered: z.int().min(0).optional() });
+
 /** A batch as a server answers it, as far as the commands show it: a newer server may say more. */
 const stepViewSchema = z.object({
   name: z.string(),
   type: z.enum(stepTypes),
   status: z.enum(stepStatuses),
-  counts: recordCountsSchema.optional(),
+  counts: countsSchema.optional(),
   error: batchErrorSchema.optional(),
 });
 export const batchViewSchema = z.object({
   id: z.string(),
   status: z.enum(batchStatuses),
   pipeline: z.string().optional(),
-  counts: recordCountsSchema,
+  counts: countsSchema,
   steps: z.array(stepViewSchema).default([]),
   usage: z.object({ inputTokens: z.number(), outputTokens: z.number() }).optional(),
   costUsd: z.number().optional(),
@@ -51,5 +54,5 @@ export function isOver({ status }: BatchView): boolean {
 
 /** Records that are not to be worked on any more. */
 export function endedRecords({ counts }: BatchView): number {
-  return counts.succeeded + counts.failed + counts.cancelled;
+  return counts.succeeded + counts.failed + counts.cancelled + (counts.filtered ?? 0);
 }

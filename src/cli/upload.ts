@@ -37,8 +37,12 @@ async function uploadFile(
   return sendFile(server, name, await openAsBlob(path, { type: contentType }));
 }
 
+/** A server takes names of up to 200 characters, without folders; their end says what they are. */
+const longestName = 200;
+
 async function sendFile(server: Server, name: string, body: Blob): Promise<FileView> {
-  return readAs(fileViewSchema, await server.upload(`/v1/files?name=${encodeURIComponent(name)}`, body));
+  const sent = (name.split('/').at(-1) as string).slice(-longestName);
+  return readAs(fileViewSchema, await server.upload(`/v1/files?name=${encodeURIComponent(sent)}`, body));
 }
 
 /** Each picture or document of a folder becomes a record `{name, uri, contentType}`. */

@@ -107,7 +107,7 @@ test('the pictures of a folder are uploaded, patiently, and given as a listing',
   expect(stderr).toContain('Left out: 1 files of other kinds');
   expect(code).toBe(0);
   const names = upload().map(({ path }) => new URL(path, api.url).searchParams.get('name'));
-  expect(names).toEqual(['b.PNG', 'c.pdf', 'deep/a b.jpg', 'deep/a b.jpg', 'deep/a b.jpg', 'pictures.jsonl']);
+  expect(names).toEqual(['b.PNG', 'c.pdf', 'a b.jpg', 'a b.jpg', 'a b.jpg', 'pictures.jsonl']);
   const listing = upload().at(-1);
   expect(listing?.headers['content-type']).toBe('application/jsonl');
   expect(
@@ -118,7 +118,7 @@ test('the pictures of a folder are uploaded, patiently, and given as a listing',
   ).toEqual([
     { name: 'b.PNG', uri: 's3://penstock/1/v1/files?name=b.PNG', contentType: 'image/png' },
     { name: 'c.pdf', uri: 's3://penstock/2/v1/files?name=c.pdf', contentType: 'application/pdf' },
-    { name: 'deep/a b.jpg', uri: 's3://penstock/5/v1/files?name=deep%2Fa%20b.jpg', contentType: 'image/jpeg' },
+    { name: 'deep/a b.jpg', uri: 's3://penstock/5/v1/files?name=a%20b.jpg', contentType: 'image/jpeg' },
   ]);
   expect(upload()[1]?.body).toBe('pdf');
 });
@@ -228,7 +228,7 @@ test.each([
   [['batch', 'run', 's3://b-b/k', '--pipeline', 'p', '--max-cost', 'five'], /--max-cost: five is not a number above 0/],
   [['batch', 'run', 's3://b-b/k', '--pipeline', 'p', '--metadata', 'x'], /--metadata: x is not of the form key=value/],
   [['batch', 'run', '/no/such/file.csv', '--pipeline', 'p'], /there is no file \/no\/such\/file.csv/],
-  [['batch', 'run', 'package.json', '--pipeline', 'p'], /package.json: its name ends with none of .jsonl/],
+  [['batch', 'run', 'Dockerfile', '--pipeline', 'p'], /Dockerfile: its name ends with none of .jsonl/],
   [['batch', 'status', 'a', 'b'], /b is one word too many/],
   [['job', 'run', '--model', 'm', ' '], /the prompt is empty/],
 ])('%j is wrong usage', async (args, message) => {
@@ -309,9 +309,9 @@ test('result files come from where they lie, without the key, whole or not at al
 
 test('the only report needs no name; of several one is chosen', async () => {
   api.on(`GET ${self}`, (_received, response) => sendJson(response, finishedBatch()));
-  api.on(`GET ${self}/reports/report`, (_received, response) => response.end('<h1>Report</h1>'));
+  api.on(`GET ${self}/report/report`, (_received, response) => response.end('<h1>Report</h1>'));
   expect(await penstock('batch', 'report', batchId).ended).toMatchObject({ code: 0, stdout: '<h1>Report</h1>' });
-  const reports = { one: `${self}/reports/report`, two: '/no' };
+  const reports = { one: `${self}/report/report`, two: '/no' };
   api.on(`GET ${self}`, (_received, response) => sendJson(response, finishedBatch({ urls: { reports } })));
   expect(await penstock('batch', 'report', batchId).ended).toMatchObject({
     code: 2,

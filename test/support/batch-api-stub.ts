@@ -42,7 +42,7 @@ export function batchView(changes: object = {}): object {
       output: `${self}/output`,
       errors: `${self}/errors`,
       manifest: `${self}/manifest`,
-      reports: { report: `${self}/reports/report` },
+      reports: { report: `${self}/report/report` },
     },
     ...changes,
   };
