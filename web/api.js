@@ -18,17 +18,19 @@ const answerWithinMs = 10_000;
  * One request. Never rejects: `away` stands for a server that does not answer.
  * @param {string} key
  * @param {string} path
- * @param {{ method?: string, headers?: Record<string, string>, body?: string }} [options]
+ * @param {{ method?: string, headers?: Record<string, string>, body?: string | Blob, withinMs?: number, as?: 'json' | 'blob' }} [options]
+ *   `as`: how an answer that is no problem is read
  * @returns {Promise<Answer>}
  */
-export async function callApi(key, path, options = {}) {
+export async function callApi(key, path, { withinMs = answerWithinMs, as = 'json', ...options } = {}) {
   try {
     const response = await fetch(path, {
       ...options,
       headers: { ...options.headers, authorization: `Bearer ${key}` },
-      signal: AbortSignal.timeout(answerWithinMs),
+      signal: AbortSignal.timeout(withinMs),
     });
-    const body = await response.json().catch(() => undefined);
+    const isBlob = response.ok && as === 'blob';
+    const body = await (isBlob ? response.blob() : response.json()).catch(() => undefined);
     if (response.ok && body !== undefined) return { kind: 'ok', body };
     return { kind: 'problem', status: response.status, problem: problemOf(response.status, body) };
   } catch {

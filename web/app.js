@@ -1,4 +1,7 @@
 import { callApi } from './api.js';
+import { createBatchForm } from './batch-form.js';
+import { isBatchFrame } from './batch-state.js';
+import { Batches } from './batches.js';
 import { Connection } from './connection.js';
 import { createFanoutForm } from './fanout-form.js';
 import { isSendableKey } from './format.js';
@@ -49,16 +52,20 @@ let isLive = false;
 /** With this key: what follows is a reconnect. */
 let wasLive = false;
 let isRestored = false;
+/** Of the last connection that was there. */
+let liveKey = '';
 
 const connection = new Connection({
   check,
   onLive: () => {
     remember('key', key());
     jobs.onLive();
+    batches.onLive({ isOtherKey: liveKey !== key() });
+    liveKey = key();
     if (!isRestored) void jobs.restore();
     isRestored = true;
   },
-  onFrame: (frame) => jobs.onFrame(frame),
+  onFrame: (frame) => (isBatchFrame(frame) ? batches.onFrame(frame) : jobs.onFrame(frame)),
   onState: (state) => {
     isLive = state === 'live';
     wasLive = state === 'refused' ? false : wasLive || isLive;
@@ -85,6 +92,27 @@ const jobs = new Jobs({
     byId('jobs-count', HTMLElement).textContent = unfinished === 0 ? '' : `${unfinished} under way`;
     document.title = unfinished === 0 ? 'Penstock' : `(${unfinished}) Penstock`;
   },
+});
+
+const batches = new Batches({
+  list: byId('batches', HTMLElement),
+  note: byId('batches-note', HTMLElement),
+  key,
+  send: (frame) => connection.send(frame),
+  isLive: () => isLive,
+  announce: (text) => {
+    byId('announcer', HTMLElement).textContent = text;
+  },
+});
+createBatchForm({
+  form: byId('batch-form', HTMLFormElement),
+  file: byId('batch-file', HTMLInputElement),
+  pipeline: byId('batch-pipeline', HTMLInputElement),
+  maxCost: byId('batch-cost', HTMLInputElement),
+  problem: byId('batch-problem', HTMLElement),
+  button: byId('batch-run', HTMLButtonElement),
+  key,
+  onStarted: (batch) => batches.add(batch),
 });
 
 /** Whether the key is taken; shows the lanes, and offers their models, on the way. */

@@ -17,6 +17,7 @@ import { createKeyLookup } from './key-lookup.ts';
 import { createLaneBacklogs } from './lane-backlog.ts';
 import { serveLanes } from './lane-routes.ts';
 import { serveAsyncApi } from './live/asyncapi.ts';
+import { BatchHub } from './live/batch-hub.ts';
 import { createConnectionCount } from './live/connection-count.ts';
 import { serveGateway } from './live/gateway-routes.ts';
 import { serveEvents } from './live/sse-route.ts';
@@ -71,6 +72,7 @@ export async function createHttpServer(deps: ApiDeps): Promise<Api> {
   const live = {
     ...deps,
     follower: deps.hub,
+    batchFollower: new BatchHub({ ...deps, stopping: deps.hub.stopping, changingMs: deps.batchLookMs }),
     authenticate,
     submitRate,
     backlogs,
@@ -117,7 +119,8 @@ async function protectBrowsers(app: Api, corsOrigins: readonly string[]): Promis
   await app.register(helmet, {
     contentSecurityPolicy: {
       // `/docs` over plain http (a laptop, a tunnel) would else ask for its scripts over https, which nobody serves.
-      directives: { 'upgrade-insecure-requests': null },
+      // `blob:` is how the page shows a report, in a sandboxed frame: reading it takes a header, which a frame does not send.
+      directives: { 'upgrade-insecure-requests': null, 'frame-src': ["'self'", 'blob:'] },
     },
   });
   // Answers belong to one tenant: no cache between may keep them.
