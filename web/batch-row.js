@@ -94,21 +94,19 @@ export class BatchRow {
     this.#part('output').hidden = !hasOutput;
     this.#part('errors').hidden = !hasErrors;
     const links = this.#part('reports');
-    const shown = [...links.children].map(({ textContent }) => textContent).join();
-    if (shown === reports.map(reportName).join()) return;
-    links.replaceChildren(...reports.map((step) => reportLink(batch.id, step)));
+    if (links.dataset.steps === reports.join()) return;
+    links.dataset.steps = reports.join();
+    const name = (/** @type {string} */ step) => (reports.length === 1 ? 'Report' : `Report: ${step}`);
+    links.replaceChildren(...reports.map((step) => reportLink(batch.id, step, name(step))));
   }
 }
 
-/** @param {string} step */
-const reportName = (step) => `Report: ${step}`;
-
-/** The key goes by a header, which a link cannot send: a page of its own shows the report. @param {string} batchId @param {string} step */
-function reportLink(batchId, step) {
+/** The key goes by a header, which a link cannot send: a page of its own shows the report. @param {string} batchId @param {string} step @param {string} name */
+function reportLink(batchId, step, name) {
   const link = document.createElement('a');
   link.href = `/report.html#${encodeURIComponent(batchId)}/${encodeURIComponent(step)}`;
   link.target = '_blank';
   link.rel = 'noopener';
-  link.textContent = reportName(step);
+  link.textContent = name;
   return link;
 }
