@@ -22,7 +22,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['src/**/*.test.ts', 'local/**/*.test.ts'],
+          include: ['src/**/*.test.ts', 'local/**/*.test.ts', 'docker/**/*.test.ts'],
           environment: 'node',
           testTimeout: 20_000,
           sequence: { groupOrder: 0 },

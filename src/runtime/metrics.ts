@@ -1,5 +1,5 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { watchProcess } from './process-metrics.ts';
 
 /** Seconds from a cached answer to an overnight queue. */
 const longSeconds = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 43_200];
@@ -9,10 +9,31 @@ const modelSeconds = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320,
 export function createMetrics() {
   const registry = new Registry();
   const make = makersFor([registry]);
-  watchEventLoop([registry]);
-  return { registry, ...jobMetrics(make), ...laneMetrics(make), ...batchMetrics(make), ...fleetMetrics(make) };
+  watchProcess([registry]);
+  const metrics = { ...jobMetrics(make), ...laneMetrics(make), ...batchMetrics(make), ...fleetMetrics(make) };
+  for (const result of ['sent', 'failed', 'dropped']) metrics.pushes.inc({ result }, 0);
+  for (const result of ['delivered', 'failed', 'given_up']) metrics.webhookDeliveries.inc({ result }, 0);
+  for (const status of ['succeeded', 'failed']) {
+    metrics.fanoutBranches.inc({ status }, 0);
+    metrics.batchRecords.inc({ status }, 0);
+  }
+  return { registry, ...metrics };
 }
 export type Metrics = ReturnType<typeof createMetrics>;
+
+/**
+ * Lets the series of a lane begin at 0, for whoever serves it. A counter that first appears with its first count has no
+ * rise that a rate could see: the first throttle or failure of each process would be in no panel and no alert.
+ * Once for each lane, at the start: histograms are set back.
+ */
+export function startLaneAtZero(metrics: Metrics, lane: string): void {
+  for (const status of ['succeeded', 'failed']) metrics.jobs.inc({ lane, status }, 0);
+  for (const kind of ['input', 'output', 'cache_read', 'cache_write']) metrics.tokens.inc({ lane, kind }, 0);
+  metrics.throttles.inc({ lane }, 0);
+  metrics.costUsd.inc({ lane }, 0);
+  for (const seconds of [metrics.jobQueueSeconds, metrics.jobTotalSeconds, metrics.modelSeconds])
+    seconds.zero({ lane });
+}
 
 function makersFor(registers: Registry[]) {
   return {
@@ -67,6 +88,9 @@ function batchMetrics({ counter, gauge }: Makers) {
   return {
     batchRecords: counter('batch_records_total', 'Records of batches that ended in a step', ['status']),
     batchChunks: gauge('batch_chunks', chunks, ['state']),
+    leader: gauge('leader', '1 while this scheduler keeps the clock', []),
+    queueMessages: gauge('queue_messages', 'Messages of a queue, said by the leader only', ['queue', 'state']),
+    scheduleRuns: counter('schedule_runs_total', 'Times of schedules, by what became of them', ['result']),
   };
 }
 
@@ -80,19 +104,4 @@ function fleetMetrics({ counter, gauge, histogram }: Makers) {
     awsRequests: counter('aws_requests_total', 'Requests to AWS, retries included', ['service', 'operation']),
     httpRequests: histogram('http_request_seconds', answered, ['method', 'route', 'status'], modelSeconds),
   };
-}
-
-function watchEventLoop(registers: Registry[]): void {
-  const delay = monitorEventLoopDelay({ resolution: 20 });
-  delay.enable();
-  new Gauge({
-    name: 'penstock_event_loop_lag_seconds',
-    help: '99th percentile of the event loop delay since the last scrape',
-    registers,
-    collect() {
-      const seconds = delay.percentile(99) / 1e9;
-      this.set(Number.isFinite(seconds) ? seconds : 0);
-      delay.reset();
-    },
-  });
 }

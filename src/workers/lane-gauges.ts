@@ -1,6 +1,7 @@
 import { laneQueueName } from '../aws/resource-names.ts';
 import { priorities } from '../core/job.ts';
 import type { Logger } from '../runtime/logger.ts';
+import { startLaneAtZero } from '../runtime/metrics.ts';
 import type { Stop } from '../runtime/process-deps.ts';
 import type { RunDeps } from './job-run.ts';
 import type { LaneRunner } from './lane-runner.ts';
@@ -17,6 +18,7 @@ export function keepLaneGauges(deps: RunDeps & { runner: LaneRunner; logger: Log
 } {
   const { lane, metrics, pacer, runner, guard, state, logger } = deps;
   const labels = { lane: lane.name };
+  startLaneAtZero(metrics, lane.name);
   let looking: Promise<void> = Promise.resolve();
 
   const refresh = (): void => {
