@@ -18,6 +18,8 @@ export interface ApiDeps extends ProcessDeps {
   pipelines: Pipelines;
   /** What the clients of this process wait for. */
   hub: Hub;
+  /** How often a followed batch is looked at while it changes, if not the usual. */
+  batchLookMs?: number;
 }
 
 /** The server, whose routes take their types from their zod schemas. */

@@ -32,13 +32,26 @@ export const fanoutFrameSchema = z.strictObject({
   fanout: z.unknown().describe('As the body of POST /v1/fanouts'),
   idempotencyKey: z.string().min(1).max(255).optional(),
 });
-export const subscribeFrameSchema = z.strictObject({
-  type: z.literal('subscribe'),
-  ref,
-  jobId,
-  after: seq.optional().describe('The last seq that the client has of this job'),
-});
-export const unsubscribeFrameSchema = z.strictObject({ type: z.literal('unsubscribe'), ref, jobId });
+/** What may be followed: a job or a batch. */
+const followed = {
+  jobId: jobId.optional(),
+  batchId: z.string().min(1).max(64).optional().describe('Instead of jobId: a batch'),
+};
+const isOne = ({ jobId: job, batchId }: { jobId?: string | undefined; batchId?: string | undefined }): boolean =>
+  (job === undefined) !== (batchId === undefined);
+const oneOf = { path: ['jobId'], message: 'exactly one of jobId and batchId' };
+
+export const subscribeFrameSchema = z
+  .strictObject({
+    type: z.literal('subscribe'),
+    ref,
+    ...followed,
+    after: seq.optional().describe('The last seq that the client has of this job or batch'),
+  })
+  .refine(isOne, oneOf);
+export const unsubscribeFrameSchema = z
+  .strictObject({ type: z.literal('unsubscribe'), ref, ...followed })
+  .refine(isOne, oneOf);
 export const cancelFrameSchema = z.strictObject({ type: z.literal('cancel'), ref, jobId });
 export const pingFrameSchema = z.strictObject({ type: z.literal('ping') });
 

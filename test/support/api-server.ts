@@ -54,6 +54,8 @@ export type ApiOptions = {
   env?: NodeJS.ProcessEnv;
   /** The interval at which followed jobs are read again, if not the usual one. */
   rereadMs?: number;
+  /** How often a followed batch is looked at, if not as usual. */
+  batchLookMs?: number;
   /** Drops what would be pushed to this api. */
   losePushes?: boolean;
 };
@@ -128,6 +130,7 @@ export async function startTestApi(options: ApiOptions = {}): Promise<TestApi> {
   );
   const { signal: stopping } = new AbortController();
   const deps: ApiDeps = { config, logger, metrics, lanes: testLanes, limits, pipelines, state, hub, stopping };
+  if (options.batchLookMs !== undefined) deps.batchLookMs = options.batchLookMs;
   const app = await createHttpServer(deps);
   const url = await app.listen({ host: '127.0.0.1', port: 0 });
 

@@ -14,20 +14,21 @@ export type EventReader = Tape<LiveFrame> & {
 
 /**
  * Follows a job by `GET /v1/jobs/{id}/events`, on a connection of its own; rejects with the answer unless it is a 200.
+ * @param options.of `batches` for a batch
  * @param options.lastEventId sent as `Last-Event-ID`
  */
 export async function readEvents(
   url: string,
   jobId: string,
-  options: { key?: string; lastEventId?: number | string } = {},
+  options: { key?: string; lastEventId?: number | string; of?: 'jobs' | 'batches' } = {},
 ): Promise<EventReader> {
-  const { key = 'local-demo-key', lastEventId } = options;
+  const { key = 'local-demo-key', lastEventId, of = 'jobs' } = options;
   const headers = {
     authorization: `Bearer ${key}`,
     accept: 'text/event-stream',
     ...(lastEventId !== undefined && { 'last-event-id': String(lastEventId) }),
   };
-  const call = request(`${url}/v1/jobs/${jobId}/events`, { agent: false, headers });
+  const call = request(`${url}/v1/${of}/${jobId}/events`, { agent: false, headers });
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     call.once('response', resolve).once('error', reject).end();
   });

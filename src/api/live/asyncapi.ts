@@ -13,14 +13,23 @@ import {
 } from '../../core/live-frames.ts';
 import type { Api } from '../api-deps.ts';
 import { closeCodes } from './close-codes.ts';
-import { acceptedFrameSchema, errorFrameSchema, pongFrameSchema } from './frame-schemas.ts';
+import {
+  acceptedFrameSchema,
+  batchFinishedFrameSchema,
+  batchProgressFrameSchema,
+  errorFrameSchema,
+  pongFrameSchema,
+} from './frame-schemas.ts';
 
 /** Frames by name, with what each is for. */
 const fromClient = {
   submit: { schema: submitFrameSchema, summary: 'Submit a job and follow it' },
   fanout: { schema: fanoutFrameSchema, summary: 'Ask many at once, and follow the fan-out' },
-  subscribe: { schema: subscribeFrameSchema, summary: 'Follow a job: its state as stored first, then what comes' },
-  unsubscribe: { schema: unsubscribeFrameSchema, summary: 'Follow a job no longer' },
+  subscribe: {
+    schema: subscribeFrameSchema,
+    summary: 'Follow a job or a batch: its state as stored first, then what comes',
+  },
+  unsubscribe: { schema: unsubscribeFrameSchema, summary: 'Follow a job or a batch no longer' },
   cancel: { schema: cancelFrameSchema, summary: 'Cancel a job' },
   ping: { schema: pingFrameSchema, summary: 'Ask for a pong' },
 };
@@ -30,6 +39,8 @@ const fromServer = {
   jobDelta: { schema: deltaFrameSchema, summary: 'A piece of text of a job that streams' },
   branchFinished: { schema: branchFrameSchema, summary: 'A branch of a fan-out that is followed has ended' },
   jobFinished: { schema: finishedFrameSchema, summary: 'The end of a job; nothing comes after it' },
+  batchProgress: { schema: batchProgressFrameSchema, summary: 'A batch as it is, at most once a second' },
+  batchFinished: { schema: batchFinishedFrameSchema, summary: 'The end of a batch; nothing comes after it' },
   error: { schema: errorFrameSchema, summary: 'A frame could not be served; the connection lives' },
   pong: { schema: pongFrameSchema, summary: 'The answer to a ping' },
 };
@@ -48,7 +59,7 @@ export function asyncApiDocument(): object {
       title: 'Penstock, live',
       version: '1',
       description:
-        'Jobs over a WebSocket. Subprotocol `penstock.v1`; the key as `Authorization: Bearer` or, from a browser, as a second ' +
+        'Jobs and batches over a WebSocket. Subprotocol `penstock.v1`; the key as `Authorization: Bearer` or, from a browser, as a second ' +
         `subprotocol \`bearer.<key>\`. Wrong or missing key: HTTP 401 at the handshake. Close codes: ${codes.join(', ')}, 1009 (a frame over 128 KB).`,
     },
     defaultContentType: 'application/json',

@@ -1,8 +1,15 @@
 import { z } from 'zod';
+import { batchViewSchema } from '../../state/batch-view.ts';
 import { jobViewSchema } from '../../state/job-view.ts';
 import { problemSchema } from '../problem.ts';
 
-/** What the api itself answers on a live connection, beside what it tells of jobs (core/live-frames.ts). */
+/** What the api itself tells on a live connection, beside what is pushed to it about jobs (core/live-frames.ts). */
+
+const ofBatch = { batchId: z.string(), seq: z.int().min(0), batch: batchViewSchema };
+export const batchProgressFrameSchema = z.object({ type: z.literal('batch.progress'), ...ofBatch });
+export const batchFinishedFrameSchema = z.object({ type: z.literal('batch.finished'), ...ofBatch });
+/** A batch as it is: each frame stands for all before it. */
+export type BatchFrame = z.infer<typeof batchProgressFrameSchema> | z.infer<typeof batchFinishedFrameSchema>;
 
 export const acceptedFrameSchema = z.object({
   type: z.literal('accepted'),

@@ -2,9 +2,11 @@ import { gatewayAddress } from '../../aws/gateway-connections.ts';
 import { isFinal } from '../../core/job.ts';
 import { stateFrame } from '../../state/announce-job.ts';
 import { askHolder } from '../../state/ask-holder.ts';
+import { readBatch } from '../../state/read-batch.ts';
 import { readParts } from '../../state/read-job.ts';
 import type { StateDeps } from '../../state/state-deps.ts';
 import { watchJob } from '../../state/watch-job.ts';
+import { type BatchFollower, batchFrame } from './batch-hub.ts';
 import type { Follower } from './socket-session.ts';
 
 /**
@@ -22,6 +24,22 @@ export function gatewayFollower(state: StateDeps, connectionId: string): Followe
       const frame = stateFrame(job, isFinal(job.status) ? await readParts(state, job) : {});
       if (frame.seq > (after ?? -1)) subscriber.send(frame);
       if (known === undefined) await askHolder(state, job, address);
+      return () => undefined;
+    },
+  };
+}
+
+/**
+ * Tells a connection of API Gateway of a batch as it is, once: nobody looks at it for the connection afterwards. A client
+ * that wants to know more subscribes again.
+ */
+export function gatewayBatchFollower(state: StateDeps): BatchFollower {
+  return {
+    async subscribe(tenant, batchId, subscriber, after) {
+      const read = await readBatch(state, tenant, batchId);
+      if (read === undefined) return undefined;
+      const frame = batchFrame(read, state.now());
+      if (frame.seq > (after ?? -1)) subscriber.send(frame);
       return () => undefined;
     },
   };

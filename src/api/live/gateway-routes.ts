@@ -13,8 +13,8 @@ import { unwatchJob } from '../../state/watch-job.ts';
 import type { Api } from '../api-deps.ts';
 import { gatewayConnect, tenantOf } from '../authenticate.ts';
 import { sendProblem } from '../problem.ts';
-import type { AnswerFrame } from './frame-schemas.ts';
-import { gatewayFollower } from './gateway-follower.ts';
+import type { AnswerFrame, BatchFrame } from './frame-schemas.ts';
+import { gatewayBatchFollower, gatewayFollower } from './gateway-follower.ts';
 import { SocketSession } from './socket-session.ts';
 import { type LiveDeps, subprotocol } from './websocket-route.ts';
 
@@ -67,11 +67,11 @@ async function serveMessage(
   body: unknown,
 ): Promise<void> {
   const { connections } = deps.state;
-  const send = (frame: JobFrame | AnswerFrame): void =>
+  const send = (frame: JobFrame | AnswerFrame | BatchFrame): void =>
     connections.post(gatewayAddress(id), { json: frame, isText: frame.type === 'job.delta' });
   const { subscriptionsPerSocket } = limitsOf(deps.limits, owner.tenant);
   const session = new SocketSession(
-    { ...deps, follower: gatewayFollower(deps.state, id) },
+    { ...deps, follower: gatewayFollower(deps.state, id), batchFollower: gatewayBatchFollower(deps.state) },
     { tenant: owner.tenant, maySubmit: owner.scopes.includes('submit'), mostSubscriptions: subscriptionsPerSocket },
     { send, sendFrame: send, isSlow: () => false },
   );

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { AwsError } from '../../aws/aws-error.ts';
+import { batchIdPattern } from '../../core/batch-id.ts';
 import { fanoutRequestSchema } from '../../core/fanout-request.ts';
 import { jobIdPattern } from '../../core/job-id.ts';
 import { jobRequestSchema } from '../../core/job-request.ts';
@@ -13,7 +14,8 @@ import { checkRequest, InvalidRequest } from '../invalid-request.ts';
 import { refuseHostileJson } from '../json-body.ts';
 import { invalid, type Problem, problemBody } from '../problem.ts';
 import type { SubmitRate } from '../submit-rate.ts';
-import type { AnswerFrame } from './frame-schemas.ts';
+import type { BatchFollower } from './batch-hub.ts';
+import type { AnswerFrame, BatchFrame } from './frame-schemas.ts';
 import type { Hub } from './hub.ts';
 import type { Subscriber } from './watched-job.ts';
 
@@ -27,12 +29,13 @@ export type Follower = Pick<Hub, 'address' | 'expect' | 'subscribe'>;
 
 export interface SessionDeps extends SubmitDeps {
   follower: Follower;
+  batchFollower: BatchFollower;
   submitRate: SubmitRate;
 }
 
 /** The client's end. */
 export interface ClientLink extends Subscriber {
-  sendFrame(frame: AnswerFrame): void;
+  sendFrame(frame: AnswerFrame | BatchFrame): void;
 }
 
 /** Who is connected, and what they may do. */
@@ -55,7 +58,7 @@ export class SocketSession {
   readonly #deps: SessionDeps;
   readonly #owner: SessionOwner;
   readonly #link: ClientLink;
-  /** The subscription that counts, by job. */
+  /** The subscription that counts, by job or batch. */
   readonly #subscriptions = new Map<string, Subscription>();
   #badFrames = 0;
   #closed = false;
@@ -100,9 +103,9 @@ export class SocketSession {
       case 'ping':
         return this.#link.sendFrame({ type: 'pong' });
       case 'subscribe':
-        return await this.#subscribe(frame.ref, frame.jobId, frame.after);
+        return await this.#subscribe(frame);
       case 'unsubscribe':
-        return this.#unsubscribe(frame.jobId);
+        return this.#unsubscribe(frame.batchId ?? frame.jobId ?? '');
       case 'submit':
         return await this.#submit(frame);
       case 'fanout':
@@ -152,9 +155,13 @@ export class SocketSession {
     }
   }
 
-  async #subscribe(ref: string, jobId: string, after: number | undefined): Promise<void> {
+  async #subscribe({ ref, jobId = '', batchId, after }: Extract<ClientFrame, { type: 'subscribe' }>): Promise<void> {
     const refusal = this.#noRoom();
     if (refusal !== undefined) return this.#refuse(ref, refusal);
+    if (batchId !== undefined) {
+      const exists = batchIdPattern.test(batchId) && (await this.#followBatch(batchId, after));
+      return exists ? undefined : this.#refuse(ref, noSuchBatch);
+    }
     const exists = jobIdPattern.test(jobId) && (await this.#follow(jobId, after === undefined ? {} : { after }));
     if (!exists) this.#refuse(ref, noSuchJob);
   }
@@ -171,37 +178,54 @@ export class SocketSession {
     this.#link.sendFrame({ type: 'accepted', ref, job: jobView(cancelled.job) });
   }
 
-  #unsubscribe(jobId: string): void {
-    this.#subscriptions.get(jobId)?.leave?.();
-    this.#subscriptions.delete(jobId);
+  #unsubscribe(id: string): void {
+    this.#subscriptions.get(id)?.leave?.();
+    this.#subscriptions.delete(id);
+  }
+
+  async #follow(jobId: string, options: Parameters<Hub['subscribe']>[3]): Promise<boolean> {
+    return await this.#keep(jobId, (counts, onNothingMore) => {
+      const send = (frame: JobFrame): void => {
+        if (!counts()) return;
+        if (frame.type === 'job.finished') onNothingMore();
+        this.#link.send(frame);
+      };
+      const subscriber = { send, isSlow: () => this.#link.isSlow(), onNothingMore };
+      return this.#deps.follower.subscribe(this.#owner.tenant, jobId, subscriber, options);
+    });
+  }
+
+  async #followBatch(batchId: string, after: number | undefined): Promise<boolean> {
+    return await this.#keep(batchId, (counts, onNothingMore) => {
+      const send = (frame: BatchFrame): void => {
+        if (!counts()) return;
+        if (frame.type === 'batch.finished') onNothingMore();
+        this.#link.sendFrame(frame);
+      };
+      const subscriber = { send, isSlow: () => this.#link.isSlow(), onNothingMore };
+      return this.#deps.batchFollower.subscribe(this.#owner.tenant, batchId, subscriber, after);
+    });
   }
 
   /**
-   * Follows a job until its end. A second subscription of the same job takes the place of the first, also while that one
-   * is still being made: nothing is told twice.
+   * Follows a job or a batch until its end. A second subscription of the same one takes the place of the first, also while
+   * that one is still being made: nothing is told twice. False if there is nothing to follow.
    */
-  async #follow(jobId: string, options: Parameters<Hub['subscribe']>[3]): Promise<boolean> {
-    this.#unsubscribe(jobId);
+  async #keep(
+    id: string,
+    subscribe: (counts: () => boolean, onNothingMore: () => void) => Promise<(() => void) | undefined>,
+  ): Promise<boolean> {
+    this.#unsubscribe(id);
     const own: Subscription = { leave: undefined };
-    this.#subscriptions.set(jobId, own);
-    const counts = (): boolean => !this.#closed && this.#subscriptions.get(jobId) === own;
+    this.#subscriptions.set(id, own);
+    const counts = (): boolean => !this.#closed && this.#subscriptions.get(id) === own;
     const onNothingMore = (): void => {
-      if (counts()) this.#subscriptions.delete(jobId);
-    };
-    const send = (frame: JobFrame): void => {
-      if (!counts()) return;
-      if (frame.type === 'job.finished') onNothingMore();
-      this.#link.send(frame);
+      if (counts()) this.#subscriptions.delete(id);
     };
     try {
-      own.leave = await this.#deps.follower.subscribe(
-        this.#owner.tenant,
-        jobId,
-        { send, isSlow: () => this.#link.isSlow(), onNothingMore },
-        options,
-      );
+      own.leave = await subscribe(counts, onNothingMore);
     } finally {
-      if (own.leave === undefined && counts()) this.#subscriptions.delete(jobId);
+      if (own.leave === undefined && counts()) this.#subscriptions.delete(id);
     }
     if (!counts()) own.leave?.();
     return own.leave !== undefined;
@@ -218,11 +242,12 @@ export class SocketSession {
   #noRoom(): Problem | undefined {
     const { mostSubscriptions } = this.#owner;
     if (this.#subscriptions.size < mostSubscriptions) return undefined;
-    return { code: 'rate_limited', detail: `a connection may follow ${mostSubscriptions} jobs at a time` };
+    return { code: 'rate_limited', detail: `a connection may follow ${mostSubscriptions} jobs and batches at a time` };
   }
 }
 
 const noSuchJob: Problem = { code: 'not_found', detail: 'there is no such job' };
+const noSuchBatch: Problem = { code: 'not_found', detail: 'there is no such batch' };
 
 /** Reads a client's frame; a problem with the frame's own `ref`, where that can be made out. */
 function readClientFrame(text: string): ClientFrame | { problem: Problem; ref?: string } {

@@ -9,7 +9,7 @@ import { sendProblem } from '../problem.ts';
 import { createTokenBuckets } from '../token-buckets.ts';
 import { closeCodes } from './close-codes.ts';
 import type { ConnectionCount } from './connection-count.ts';
-import type { AnswerFrame } from './frame-schemas.ts';
+import type { AnswerFrame, BatchFrame } from './frame-schemas.ts';
 import { isAllowedOrigin } from './origins.ts';
 import { type SessionDeps, SocketSession } from './socket-session.ts';
 
@@ -83,7 +83,7 @@ function serveSocket(deps: LiveDeps, socket: WebSocket, request: FastifyRequest)
 
   // Said behind all that was not read; a reader that still does not read is cut off by the library after 30 s.
   const giveUp = (): void => socket.close(closeCodes.tooSlow, 'too slow');
-  const write = (frame: JobFrame | AnswerFrame): void => {
+  const write = (frame: JobFrame | AnswerFrame | BatchFrame): void => {
     if (socket.readyState !== socket.OPEN) return;
     if (socket.bufferedAmount > lostBytes) giveUp();
     else
