@@ -3,6 +3,7 @@ import { BedrockRuntimeClient } from '@aws-sdk/client-bedrock-runtime';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import { S3Client } from '@aws-sdk/client-s3';
+import { SFNClient } from '@aws-sdk/client-sfn';
 import { SNSClient } from '@aws-sdk/client-sns';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
@@ -22,6 +23,8 @@ export interface AwsClients {
   sqsReceive: SQSClient;
   sns: SNSClient;
   events: EventBridgeClient;
+  /** Step Functions: its tasks that wait for us. */
+  tasks: SFNClient;
   s3: S3Client;
   /** Signs URLs for the address that clients reach. */
   s3Public: S3Client;
@@ -52,13 +55,14 @@ export function createAwsClients(config: Pick<Config, 'publicS3Url'>, metrics: M
   const dynamodb = DynamoDBDocumentClient.from(base, { marshallOptions: { removeUndefinedValues: true } });
   const sns = new SNSClient({ requestHandler: handler(requestTimeoutMs) });
   const events = new EventBridgeClient({ requestHandler: handler(requestTimeoutMs) });
+  const tasks = new SFNClient({ requestHandler: handler(requestTimeoutMs) });
   const s3 = new S3Client({ forcePathStyle: true, requestHandler: handler(objectTimeoutMs) });
   const s3Public =
     config.publicS3Url === undefined ? s3 : new S3Client({ forcePathStyle: true, endpoint: config.publicS3Url });
   // The queue retries, so that a retry is paced, fenced and counted like every call.
   const bedrock = new BedrockRuntimeClient({ maxAttempts: 1 });
   const agents = new BedrockAgentRuntimeClient({ maxAttempts: 1 });
-  for (const client of [base, sqs, sqsReceive, sns, events, s3, bedrock, agents])
+  for (const client of [base, sqs, sqsReceive, sns, events, tasks, s3, bedrock, agents])
     countRequests(client as CountedClient, metrics);
   return {
     dynamodb,
@@ -66,12 +70,13 @@ export function createAwsClients(config: Pick<Config, 'publicS3Url'>, metrics: M
     sqsReceive,
     sns,
     events,
+    tasks,
     s3,
     s3Public,
     bedrock,
     agents,
     destroy: () => {
-      for (const client of [base, sqs, sqsReceive, sns, events, s3, s3Public, bedrock, agents]) client.destroy();
+      for (const client of [base, sqs, sqsReceive, sns, events, tasks, s3, s3Public, bedrock, agents]) client.destroy();
     },
   };
 }

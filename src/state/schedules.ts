@@ -169,9 +169,11 @@ export function nextRunOf({ cron, timeZone = defaultTimeZone }: ScheduleItem, af
 }
 
 /** What the clock changes of a schedule; undefined takes a member away. */
-export type ScheduleChange = Partial<
-  Pick<ScheduleItem, 'nextRunAt' | 'waitingAt' | 'lastRunAt' | 'lastBatchId' | 'lastSkipped' | 'lastError'>
->;
+export type ScheduleChange = {
+  [Name in 'nextRunAt' | 'waitingAt' | 'lastRunAt' | 'lastBatchId' | 'lastSkipped' | 'lastError']?:
+    | ScheduleItem[Name]
+    | undefined;
+};
 
 /**
  * Ends what was to be done for one time, if nobody has yet. `field` holds the time that is done with.

@@ -1,19 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { derivedId } from '../core/batch-id.ts';
 import type { BatchRequest } from '../core/batch-request.ts';
-import type { Step } from '../core/pipeline.ts';
+import type { PrepareBatch } from './prepare-batch.ts';
 import { noteRun, readScheduleSteps, type ScheduleItem } from './schedules.ts';
 import type { StateDeps } from './state-deps.ts';
 import { submitBatch } from './submit-batch.ts';
-
-/**
- * What is known of a batch's request beside its schema: its steps (of the pipeline that it names), and where its input is.
- * The same checks for the api, for schedules and for state machines.
- */
-export type PrepareBatch = (tenant: string, request: BatchRequest) => Promise<PreparedBatch>;
-export type PreparedBatch =
-  | { kind: 'ready'; steps: Step[]; inputUri: string }
-  | { kind: 'refused'; errors: { path: string; message: string }[] };
 
 export interface StartDeps {
   state: StateDeps;
@@ -27,15 +18,15 @@ export type Started =
 
 /**
  * Starts the batch of a schedule under an id that is derived from what caused it: any number of starts for one cause make
- * one batch. `input` stands in for the schedule's own, if that has none. Throws AwsError: then try again.
+ * one batch. `object` (its URI) stands in for the schedule's own input, if that has none. Throws AwsError: then try again.
  */
 export async function startScheduled(
   { state, prepare }: StartDeps,
   schedule: ScheduleItem,
-  { batchId, input }: { batchId: string; input?: string | undefined },
+  { batchId, object }: { batchId: string; object?: { uri: string; isOwn: boolean } | undefined },
 ): Promise<Started> {
   const { tenant, id: scheduleId, pipeline, maxRecords, maxCostUsd, metadata } = schedule;
-  const from = schedule.input ?? input;
+  const from = schedule.input ?? object?.uri;
   if (from === undefined) return failed('input_missing', 'the schedule has no input, and the event names no object');
   const ownSteps = await readScheduleSteps(state, schedule);
   const request: BatchRequest = {
@@ -46,7 +37,9 @@ export async function startScheduled(
     ...(maxCostUsd !== undefined && { maxCostUsd }),
     ...(metadata !== undefined && { metadata }),
   };
-  const prepared = await prepare(tenant, request);
+  const prepared = await prepare(tenant, request, {
+    isOwnObject: schedule.input === undefined && object?.isOwn === true,
+  });
   if (prepared.kind === 'refused')
     return failed('validation_failed', prepared.errors.map(({ path, message }) => `${path}: ${message}`).join('; '));
   const { input: _, ...rest } = request;
