@@ -1,7 +1,7 @@
 export type Mode = 'api' | 'worker' | 'fanout-router' | 'batch-scheduler';
 
 /** The modes that run on one machine, in the order of their start. */
-export const modes: readonly Mode[] = ['api', 'worker', 'fanout-router'];
+export const modes: readonly Mode[] = ['api', 'worker', 'fanout-router', 'batch-scheduler'];
 
 /** The variable that moves each mode's ops port; inside the mode's process it is PENSTOCK_OPS_PORT. */
 export const opsPortVariable = {

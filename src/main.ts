@@ -3,6 +3,7 @@ import { defineCommand, runMain } from 'citty';
 import { startApi } from './api/api-mode.ts';
 import { keysCommand } from './api/keys-mode.ts';
 import { provision } from './aws/provision.ts';
+import { startBatchScheduler } from './batch/batch-mode.ts';
 import { startRouter } from './fanout/router-mode.ts';
 import { readClientConfig } from './runtime/client-config.ts';
 import { ConfigError, readConfig } from './runtime/config.ts';
@@ -85,6 +86,7 @@ const penstock = defineCommand({
     api: modeCommand('api', 'take jobs in, give results out', startApi),
     worker: modeCommand('worker', 'pull the lanes, call the models', startWorker),
     'fanout-router': modeCommand('fanout-router', 'split, join, deliver', startRouter),
+    'batch-scheduler': modeCommand('batch-scheduler', 'keep schedules, split and join batches', startBatchScheduler),
     provision: provisionCommand,
     keys: keysCommand(() => processDeps('keys'), orExplain),
     ...people,

@@ -3,15 +3,14 @@ import type { StateDeps } from './state-deps.ts';
 import { tellWorkerOfCancel } from './worker-lease.ts';
 
 /** The name under which the chunks of a step run: of a reduce, with the level whose calls are made. */
-export function runName(step: string, { level, plannedIn }: { level?: number; plannedIn?: number }): string {
-  if (level === undefined) return step;
-  return `${step}@${level}${plannedIn !== undefined && plannedIn > 1 ? `.${plannedIn}` : ''}`;
+export function runName(step: string, { level }: { level?: number }): string {
+  return level === undefined ? step : `${step}@${level}`;
 }
 
 /** Tells the workers that have chunks of a batch to stop with them. A hint; safe to run twice. Throws AwsError. */
 export async function stopChunks(deps: StateDeps, batchId: string): Promise<void> {
-  const steps = (await deps.tables.partition('batches', batchId, ['sk', 'inFlight', 'level', 'plannedIn'])).filter(
-    (item) => String(item.sk).startsWith('step#'),
+  const steps = (await deps.tables.partition('batches', batchId, ['sk', 'inFlight', 'level'])).filter((item) =>
+    String(item.sk).startsWith('step#'),
   );
   const keys = steps.flatMap((item) => {
     const step = asStep(item);

@@ -18,6 +18,8 @@ export type StackOptions = ConfigChanges & {
   worker?: number;
   /** Of the fanout-router; none by default. */
   router?: number;
+  /** Of the batch-scheduler; none by default. */
+  scheduler?: number;
   /** Added to the environment of every service process (and of the provision). */
   env?: NodeJS.ProcessEnv;
   /** `none` (default): the emulator answers at once; `drawn`: heavy-tailed times from its seed. */
@@ -32,7 +34,7 @@ export type StackOptions = ConfigChanges & {
   through?: Detours;
 };
 
-type ServiceMode = 'api' | 'worker' | 'fanout-router';
+type ServiceMode = Mode;
 
 type QueueCount = {
   name: string;
@@ -45,6 +47,7 @@ export type Stack = JobClient & {
   apis: ServiceProcess[];
   workers: ServiceProcess[];
   routers: ServiceProcess[];
+  schedulers: ServiceProcess[];
   emulator: EmulatorControl;
   /** The stores themselves, past any detour. */
   endpoints: Endpoints;
@@ -54,6 +57,7 @@ export type Stack = JobClient & {
   startApi(env?: NodeJS.ProcessEnv): Promise<ServiceProcess>;
   startWorker(env?: NodeJS.ProcessEnv): Promise<ServiceProcess>;
   startRouter(env?: NodeJS.ProcessEnv): Promise<ServiceProcess>;
+  startScheduler(env?: NodeJS.ProcessEnv): Promise<ServiceProcess>;
   /** What `/metrics` of a process says now. */
   metrics(process: ServiceProcess): Promise<Metrics>;
   /** Messages in each queue as fauxqs counts them, dead-letter queues among them. */
@@ -101,7 +105,7 @@ async function assemble(options: StackOptions, parts: Parts): Promise<Stack> {
   await provision(direct, parts, say);
   const env = { ...direct, ...(await takeDetours(options.through ?? {}, endpoints, parts.cleanups)) };
 
-  const count = { api: 0, worker: 0, 'fanout-router': 0 };
+  const count = { api: 0, worker: 0, 'fanout-router': 0, 'batch-scheduler': 0 };
   const start = async (mode: ServiceMode, extra: NodeJS.ProcessEnv = {}): Promise<ServiceProcess> => {
     const service = await startService({
       name: `${mode}-${++count[mode]}`,
@@ -120,6 +124,7 @@ async function assemble(options: StackOptions, parts: Parts): Promise<Stack> {
     ...some('api', options.api),
     ...some('worker', options.worker),
     ...some('fanout-router', options.router ?? 0),
+    ...some('batch-scheduler', options.scheduler ?? 0),
   ]);
   const of = (mode: Mode): ServiceProcess[] =>
     parts.services
@@ -133,6 +138,9 @@ async function assemble(options: StackOptions, parts: Parts): Promise<Stack> {
     get routers() {
       return of('fanout-router');
     },
+    get schedulers() {
+      return of('batch-scheduler');
+    },
     get workers() {
       return of('worker');
     },
@@ -142,6 +150,7 @@ async function assemble(options: StackOptions, parts: Parts): Promise<Stack> {
     startApi: (extra) => start('api', extra),
     startWorker: (extra) => start('worker', extra),
     startRouter: (extra) => start('fanout-router', extra),
+    startScheduler: (extra) => start('batch-scheduler', extra),
     metrics: async (service) => parseMetrics(await (await fetch(`${service.opsUrl}/metrics`)).text()),
     queues: async () => (await (await fetch(`${endpoints.awsUrl}/_fauxqs/queues`)).json()) as QueueCount[],
     stop: () => takeDown(parts),

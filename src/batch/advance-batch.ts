@@ -1,0 +1,128 @@
+import { type BatchError, isFinalBatch } from '../core/batch.ts';
+import { inOrder, type Step } from '../core/pipeline.ts';
+import type { BatchItem, StepItem } from '../state/batch-item.ts';
+import { changeBatch, readBatchItem } from '../state/change-batch.ts';
+import { forgetRunning } from '../state/running-batches.ts';
+import { freshStep, LeaseLost, readSteps, type StepStates, writeStep } from '../state/step-state.ts';
+import { stopChunks } from '../state/stop-chunks.ts';
+import { advanceStep } from './advance-step.ts';
+import type { BatchDeps, BatchTurn } from './batch-deps.ts';
+import type { BatchSession } from './batch-session.ts';
+import { splitInput } from './split-input.ts';
+import { writeResults } from './write-results.ts';
+
+/**
+ * What is next for a batch, decided from what is stored and from nothing else. Each look does all that can be done now:
+ *
+ * | the batch is | what is done |
+ * | --- | --- |
+ * | queued, splitting | the input is split into chunks |
+ * | running | each step whose dependencies have ended: chunks that ended are noticed, the next are sent |
+ * | finishing, or final without results | the parts are joined, the manifest is written |
+ * | final with results | it leaves the list of the running |
+ *
+ * Every part is safe to run again: a scheduler that dies anywhere is followed by one that reads the same.
+ */
+export async function advanceBatch(deps: BatchDeps, session: BatchSession): Promise<void> {
+  for (;;) {
+    session.signal.throwIfAborted();
+    const batch = await readBatchItem(deps.state, session.lease.batchId);
+    if (batch === undefined || (isFinalBatch(batch.status) && batch.results !== undefined)) {
+      await forgetRunning(deps.state, session.lease.batchId);
+      return;
+    }
+    const { lease, signal } = session;
+    const turn: BatchTurn = { batch, steps: inOrder(await deps.readSpec(batch)), lease, signal };
+    if ((await lookOnce(deps, session, turn)) === 'wait') return;
+  }
+}
+
+async function lookOnce(deps: BatchDeps, session: BatchSession, turn: BatchTurn): Promise<'again' | 'wait'> {
+  const { batch } = turn;
+  if (isFinalBatch(batch.status) || batch.status === 'finishing') return await finish(deps, session, turn);
+  if (batch.chunks === undefined) return await split(deps, turn);
+  if (batch.status !== 'running') {
+    await changeBatch(deps.state, batch, { status: 'running', startedAt: batch.startedAt ?? deps.state.now() });
+    return 'again';
+  }
+  return await runSteps(deps, session, turn);
+}
+
+async function split(deps: BatchDeps, turn: BatchTurn): Promise<'again'> {
+  const { state } = deps;
+  const { batch, signal } = turn;
+  if (batch.status === 'queued') {
+    await changeBatch(state, batch, { status: 'splitting', startedAt: batch.startedAt ?? state.now() });
+    return 'again';
+  }
+  const result = await splitInput(state, { batch, signal });
+  if ('error' in result) await fail(deps, batch, result.error);
+  else {
+    const { total, refused, chunks } = result;
+    await changeBatch(state, batch, { status: 'running', total, refused, chunks });
+  }
+  return 'again';
+}
+
+async function runSteps(deps: BatchDeps, session: BatchSession, turn: BatchTurn): Promise<'again' | 'wait'> {
+  const { batch, steps } = turn;
+  const states = await statesOf(deps, session, turn);
+  for (const step of steps) {
+    const before = states.get(step.name) as StepItem;
+    if (!isOpen(before) || !isReady(step, states)) continue;
+    const after = await advanceStep(deps, turn, { step, states });
+    if (after !== before) states.set(step.name, await writeStep(deps.state, turn.lease, after));
+    if (after.error !== undefined) {
+      await fail(deps, batch, { ...after.error, message: `${step.name}: ${after.error.message}` });
+      return 'again';
+    }
+  }
+  if (steps.some(({ name }) => isOpen(states.get(name) as StepItem))) return 'wait';
+  await changeBatch(deps.state, batch, { status: 'finishing' });
+  return 'again';
+}
+
+const isOpen = ({ status }: StepItem): boolean => status === 'waiting' || status === 'running';
+
+function isReady(step: Step, states: StepStates): boolean {
+  return (step.dependsOn ?? []).every((name) => states.get(name)?.status === 'succeeded');
+}
+
+/** The steps' states in this generation: as kept from the last look, or read. */
+async function statesOf(deps: BatchDeps, session: BatchSession, { batch, steps }: BatchTurn): Promise<StepStates> {
+  if (session.states !== undefined && session.generation === batch.generation) return session.states;
+  const stored = await readSteps(deps.state, batch.pk, steps);
+  const states: StepStates = new Map();
+  for (const { name } of steps) {
+    const item = stored.get(name);
+    states.set(name, item?.generation === batch.generation ? item : freshStep(deps.state, batch, name, item));
+  }
+  session.states = states;
+  session.generation = batch.generation;
+  return states;
+}
+
+/** Ends the batch as failed; what its workers still do is stopped, what they did becomes the partial results. */
+async function fail(deps: BatchDeps, batch: BatchItem, error: BatchError): Promise<void> {
+  const failed = await changeBatch(deps.state, batch, { status: 'failed', finishedAt: deps.state.now(), error });
+  if (failed === undefined) return;
+  deps.logger.warn({ batchId: batch.pk, code: error.code }, 'a batch has failed');
+  await stopChunks(deps.state, batch.pk);
+}
+
+async function finish(deps: BatchDeps, session: BatchSession, turn: BatchTurn): Promise<'again'> {
+  const { state } = deps;
+  const { batch } = turn;
+  const states = await statesOf(deps, session, turn);
+  const finishedAt = batch.finishedAt ?? state.now();
+  const { results, totals } = await writeResults(deps, turn, states, finishedAt);
+  if (session.signal.aborted) throw new LeaseLost();
+  await changeBatch(state, batch, {
+    results,
+    totals,
+    finishedAt,
+    ttl: Math.ceil((state.now() + state.retentionMs) / 1000),
+    ...(batch.status === 'finishing' && { status: 'succeeded' }),
+  });
+  return 'again';
+}
