@@ -25,6 +25,7 @@ import { serveWebSocket } from './live/websocket-route.ts';
 import { serveDocs } from './openapi.ts';
 import { collectRoutes } from './other-methods.ts';
 import { logRequests, requestId } from './request-log.ts';
+import { serveSchedules } from './schedules/schedule-routes.ts';
 import { createSubmitRate } from './submit-rate.ts';
 import { serveFanouts, serveSubmit } from './submit-route.ts';
 import { servePage } from './web-page.ts';
@@ -87,6 +88,7 @@ export async function createHttpServer(deps: ApiDeps): Promise<Api> {
   serveJobActions(app, { ...deps, authenticate, submitRate });
   await serveFiles(app, live);
   serveBatches(app, live);
+  serveSchedules(app, live);
   serveLanes(app, { ...deps, authenticate });
   serveWebhookSecrets(app, { ...deps, authenticate });
   refuseOtherMethods();

@@ -21,6 +21,7 @@ export async function serveDocs(app: Api): Promise<void> {
         { name: 'jobs', description: 'One request for inference, with one result' },
         { name: 'files', description: 'Datasets, images, documents and video that requests name' },
         { name: 'batches', description: 'A dataset taken through the steps of a pipeline' },
+        { name: 'schedules', description: 'What starts batches by the clock, or when something happens' },
         { name: 'lanes', description: 'Models that share one quota, and their queues' },
         { name: 'webhooks', description: 'How the end of a job is told to a URL' },
       ],

@@ -20,6 +20,8 @@ const problems = {
   batch_final: { status: 409, title: 'The batch is final' },
   batch_unfinished: { status: 409, title: 'The batch has no such result yet' },
   batch_not_retryable: { status: 409, title: 'The batch cannot be retried' },
+  schedule_not_runnable: { status: 409, title: 'The schedule cannot start a batch' },
+  too_many_schedules: { status: 409, title: 'The tenant has as many schedules as it may' },
   too_many_secrets: { status: 409, title: 'The tenant has as many webhook secrets as it may' },
   payload_too_large: { status: 413, title: 'The body is too large' },
   unsupported_media_type: { status: 415, title: 'The body is of a type that is not taken here' },

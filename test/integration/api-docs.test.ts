@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { problemCodes } from '../../src/api/problem.ts';
+import { batchRequestSchema } from '../../src/core/batch-request.ts';
 import { jobRequestSchema } from '../../src/core/job-request.ts';
+import { scheduleRequestSchema } from '../../src/core/schedule-request.ts';
 import { startTestApi, type TestApi } from '../support/api-server.ts';
 
 let api: TestApi;
@@ -44,10 +46,30 @@ test('it is an OpenAPI 3.1 document with each route of the API and nothing else'
     'get /v1/jobs',
     'post /v1/fanouts',
     'get /v1/jobs/{id}/events',
+    'get /v1/batches/{id}/events',
     'get /v1/jobs/{id}',
     'delete /v1/jobs/{id}',
     'post /v1/jobs/{id}/cancel',
     'post /v1/jobs/{id}/retry',
+    'post /v1/files',
+    'get /v1/files/{id}',
+    'delete /v1/files/{id}',
+    'post /v1/batches',
+    'get /v1/batches',
+    'get /v1/batches/{id}',
+    'post /v1/batches/{id}/cancel',
+    'post /v1/batches/{id}/retry',
+    'get /v1/batches/{id}/output',
+    'get /v1/batches/{id}/errors',
+    'get /v1/batches/{id}/manifest',
+    'get /v1/batches/{id}/report/{step}',
+    'post /v1/schedules',
+    'get /v1/schedules',
+    'get /v1/schedules/{id}',
+    'delete /v1/schedules/{id}',
+    'post /v1/schedules/{id}/pause',
+    'post /v1/schedules/{id}/resume',
+    'post /v1/schedules/{id}/run',
     'get /v1/lanes',
     'post /v1/lanes/{lane}/pause',
     'post /v1/lanes/{lane}/resume',
@@ -69,7 +91,7 @@ test('each operation is named once, secured by a key, and documents its answers 
       name,
     ).toEqual(path.match(/\{\w+\}/g) ?? []);
     // Only a submit answers in two ways, at once and after a wait, and a stream that has nothing more to tell.
-    const isSubmit = ['submitJob', 'submitFanout', 'followJob'].includes(operation.operationId);
+    const isSubmit = ['submitJob', 'submitFanout', 'followJob', 'followBatch'].includes(operation.operationId);
     const good = Object.keys(operation.responses).filter((status) => status.startsWith('2'));
     expect(good, name).toHaveLength(isSubmit ? 2 : 1);
     for (const status of ['401', '403', '429', '500', '503'])
@@ -122,10 +144,29 @@ test('the documented request is the one that is checked, and its example is acce
   });
 });
 
+test('an upload is documented as bytes of several types, and needs some', () => {
+  const body = document.paths['/v1/files']?.post?.requestBody;
+  expect(body?.required).toBe(true);
+  expect(Object.keys(body?.content ?? {})).toEqual(
+    expect.arrayContaining(['application/jsonl', 'text/csv', 'image/*']),
+  );
+});
+
+test('the examples of batches and schedules are accepted', () => {
+  const example = (path: string) => document.paths[path]?.post?.requestBody?.content['application/json']?.example;
+  expect(batchRequestSchema.parse(example('/v1/batches'))).toBeTruthy();
+  expect(scheduleRequestSchema.parse(example('/v1/schedules'))).toBeTruthy();
+});
+
 test('actions may be called without a body', () => {
   for (const path of [
     '/v1/jobs/{id}/cancel',
     '/v1/jobs/{id}/retry',
+    '/v1/batches/{id}/cancel',
+    '/v1/batches/{id}/retry',
+    '/v1/schedules/{id}/pause',
+    '/v1/schedules/{id}/resume',
+    '/v1/schedules/{id}/run',
     '/v1/lanes/{lane}/pause',
     '/v1/lanes/{lane}/resume',
     '/v1/webhook-secrets',

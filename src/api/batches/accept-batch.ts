@@ -1,39 +1,40 @@
 import type { BatchRequest } from '../../core/batch-request.ts';
 import type { Step } from '../../core/pipeline.ts';
 import type { BatchItem } from '../../state/batch-item.ts';
+import { checkBatch } from '../../state/check-batch.ts';
 import { inputUriOf } from '../../state/files.ts';
 import { submitBatch } from '../../state/submit-batch.ts';
 import type { ApiDeps } from '../api-deps.ts';
 import { type FieldError, invalid, type Problem } from '../problem.ts';
-import { webhookSecretErrors } from '../webhook-checks.ts';
-import { type CheckDeps, checkBatch } from './batch-checks.ts';
-
-/** What the checks look at, of what the api has. */
-export function checkDepsOf(deps: ApiDeps): CheckDeps {
-  return { ...deps, bucket: deps.state.objects.bucket, localMode: deps.config.localMode };
-}
+import { webhookSecretErrors, webhookUrlErrors } from '../webhook-checks.ts';
 
 /** What a checked request comes to. */
-export interface ReadyBatch {
+interface ReadyBatch {
   steps: Step[];
   inputUri: string;
 }
 
-/** The checks of a batch that need reads too: whether its file exists, and its webhook can be signed. Throws AwsError. */
-export async function prepareBatch(
+/**
+ * All checks of a batch, those that need reads behind the others: whether its file exists, and whether its webhook can be
+ * signed. Throws AwsError.
+ */
+async function prepareBatch(
   deps: ApiDeps,
   tenant: string,
-  request: Pick<BatchRequest, 'pipeline' | 'steps' | 'input'> & { webhook?: { url: string } | undefined },
+  request: BatchRequest,
 ): Promise<ReadyBatch | { problem: Problem }> {
-  const checked = checkBatch(checkDepsOf(deps), tenant, request);
-  if (checked.kind === 'refused') return { problem: invalid(checked.errors) };
-  const inputUri = await inputUriOf(deps.state, tenant, request.input);
+  const { state, config } = deps;
+  const checked = checkBatch({ ...deps, bucket: state.objects.bucket }, tenant, request);
+  const urlErrors = webhookUrlErrors(request.webhook, config.localMode);
+  if (checked.kind === 'refused') return { problem: invalid([...checked.errors, ...urlErrors]) };
+  if (urlErrors.length > 0) return { problem: invalid(urlErrors) };
+  const inputUri = await inputUriOf(state, tenant, request.input);
   if (inputUri === undefined) return { problem: invalid([noSuchInput]) };
-  const unsigned = await webhookSecretErrors(deps.state, tenant, request.webhook);
+  const unsigned = await webhookSecretErrors(state, tenant, request.webhook);
   return unsigned.length > 0 ? { problem: invalid(unsigned) } : { steps: checked.steps, inputUri };
 }
 
-const noSuchInput: FieldError = { path: 'input', message: 'there is no such file' };
+export const noSuchInput: FieldError = { path: 'input', message: 'there is no such file' };
 
 /** Takes a batch whose form is checked; accepted means that DynamoDB and SQS have it. Throws AwsError. */
 export async function acceptBatch(
