@@ -39,6 +39,8 @@ const asRead = (chunk: ChunkItem): Condition => ({
 export const mostLost = 4;
 /** Somebody else wrote in between: it is known in a moment whose the chunk is. */
 const againMs = 1_000;
+/** Another copy of the message is with this very process; a chunk takes minutes. */
+const heldMs = 30_000;
 
 export type ChunkClaim =
   | { kind: 'claimed'; chunk: ChunkItem }
@@ -52,7 +54,7 @@ export type ChunkClaim =
 export interface ClaimOptions {
   /** How many records the chunk has (of its source). */
   records: number;
-  /** Whether this very process works on the chunk already (a second copy of its message came to it). */
+  /** Whether this very process has another copy of the message in hand: the chunk is that one's. */
   holds: boolean;
   /** The item as the caller has just read it; undefined where there was none, or where it did not look. */
   seen?: ChunkItem | undefined;
@@ -85,11 +87,12 @@ async function claimAs(
   stored: ChunkItem | undefined,
   { records, holds }: { records: number; holds: boolean },
 ): Promise<ChunkClaim | { kind: 'lost' }> {
+  if (stored !== undefined && stored.generation > message.generation) return { kind: 'outdated' };
+  if (stored?.status === 'done' && stored.generation === message.generation) return { kind: 'done', chunk: stored };
+  if (holds) return { kind: 'busy', retryAfterMs: heldMs };
   if (stored === undefined) return await take(deps, message, undefined, { ...begun(stored, message, records), holder });
-  if (stored.generation > message.generation) return { kind: 'outdated' };
-  if (stored.status === 'done' && stored.generation === message.generation) return { kind: 'done', chunk: stored };
   // Ours, and yet not held: our own claim of a moment ago, whose answer was lost. Nobody works on it.
-  const isOrphan = stored.worker === holder && !holds;
+  const isOrphan = stored.worker === holder;
   const isAnothers = stored.status === 'running' && !isOrphan;
   if (isAnothers) {
     const overAt = (await leaseEnd(deps, stored.worker as string)) + clockSkewMs;
@@ -115,6 +118,7 @@ async function take(
       worker: holder,
       status: isPoison ? 'done' : 'running',
       updatedAt: deps.now(),
+      ttl: Math.ceil((deps.now() + 2 * deps.retentionMs) / 1000),
       ...(isPoison && { error: { code: 'dead_letter', message } }),
     },
     add: { fence: 1 },

@@ -4,23 +4,26 @@ import type { JobItem } from '../state/job-item.ts';
 import { callTarget, type Targets } from './call-target.ts';
 import type { LiveRun } from './live-run.ts';
 
+/** What a call is, of a job or of a record of a batch; `pk` names the session of an agent. */
+export type ModelCall = Pick<JobItem, 'pk' | 'model' | 'operation' | 'timeoutMs' | 'stream'>;
+
 export interface Called extends ModelAnswer {
   modelMs: number;
   firstTokenMs?: number;
 }
 
 /**
- * One model call of a job, bounded by the job's timeout.
+ * One model call, bounded by its timeout.
  * @param input as it goes out (output bounded)
  * @param live gets the text of a stream as it is made
- * @throws BedrockFailure (`attempt_timeout` past the job's timeout); the signal's reason when that aborts
+ * @throws BedrockFailure (`attempt_timeout` past the timeout); the signal's reason when that aborts
  */
 export async function callModel(
   targets: Targets & { bedrock: Bedrock },
-  job: JobItem,
+  job: ModelCall,
   input: Record<string, unknown>,
   signal: AbortSignal,
-  live: LiveRun,
+  live: Pick<LiveRun, 'text'>,
 ): Promise<Called> {
   const startedAt = performance.now();
   const timeout = AbortSignal.timeout(job.timeoutMs);
@@ -45,7 +48,7 @@ export async function callModel(
 
 async function call(
   targets: Targets & { bedrock: Bedrock },
-  job: JobItem,
+  job: ModelCall,
   input: Record<string, unknown>,
   signal: AbortSignal,
   onText: (piece: string) => void,

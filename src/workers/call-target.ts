@@ -20,7 +20,7 @@ const httpTimeoutMs = 10_000;
 /** Asks an agent, a knowledge base or a data source. Tokens are not told by any of them. */
 export async function callTarget(
   targets: Targets,
-  job: JobItem,
+  job: Pick<JobItem, 'pk' | 'model' | 'operation'>,
   input: Record<string, unknown>,
   signal: AbortSignal,
 ): Promise<ModelAnswer> {
@@ -30,7 +30,7 @@ export async function callTarget(
 
 async function ask(
   { agents, outgoing }: Targets,
-  job: JobItem,
+  job: Pick<JobItem, 'pk' | 'model' | 'operation'>,
   input: Record<string, unknown>,
   signal: AbortSignal,
 ): Promise<Record<string, unknown>> {

@@ -6,7 +6,7 @@ import type { Stop } from '../runtime/process-deps.ts';
 import type { RunDeps } from './job-run.ts';
 import type { LaneRunner } from './lane-runner.ts';
 
-/** What a scaler reads changes slowly, and each look at a lane's backlog costs three requests. */
+/** What a scaler reads changes slowly, and each look at a lane's backlog costs four requests. */
 const backlogEveryMs = 30_000;
 /** Length of a call before the first was seen. */
 const firstGuessSeconds = 5;
@@ -37,7 +37,10 @@ export function keepLaneGauges(deps: RunDeps & { runner: LaneRunner; logger: Log
     const depths = await Promise.all(
       priorities.map((priority) => state.queues.depth(laneQueueName(state.prefix, lane.name, priority))),
     );
-    const backlog = depths.reduce((sum, depth) => sum + depth.visible + depth.delayed, 0);
+    const chunks = await state.queues.depth(laneQueueName(state.prefix, lane.name, 'batch'));
+    const jobs = depths.reduce((sum, depth) => sum + depth.visible + depth.delayed, 0);
+    // A chunk has records for all slots of a worker.
+    const backlog = jobs + chunks.visible * lane.concurrency;
     // Little's law: what the quota lets through in a second, times how long each stays.
     const fed = (lane.quota.requestsPerMinute / 60) * (await meanSeconds(metrics, lane.name));
     metrics.slotsWanted.set(labels, Math.min(backlog + runner.report().busy, Math.ceil(fed)));

@@ -3,7 +3,11 @@ import type { Called } from './call-model.ts';
 import type { RunDeps } from './job-run.ts';
 
 /** A model call that gave an answer. */
-export function recordModelCall({ metrics, lane, tokenFactor }: RunDeps, called: Called, cost: number): void {
+export function recordModelCall(
+  { metrics, lane, tokenFactor }: Pick<RunDeps, 'metrics' | 'lane' | 'tokenFactor'>,
+  called: Called,
+  cost: number,
+): void {
   const labels = { lane: lane.name };
   metrics.modelSeconds.observe(labels, called.modelMs / 1000);
   if (called.firstTokenMs !== undefined) metrics.firstTokenSeconds.observe(labels, called.firstTokenMs / 1000);

@@ -1,5 +1,7 @@
+import { AwsError } from '../aws/aws-error.ts';
 import { BedrockFailure } from '../aws/bedrock-failure.ts';
 import type { MessageEnd } from '../aws/message-end.ts';
+import { persist } from '../aws/persist.ts';
 import { costUsd } from '../core/cost.ts';
 import { maxWaitInWorkerMs } from '../core/outcome.ts';
 import { type Bounded, boundOutput } from '../core/reservation.ts';
@@ -10,11 +12,16 @@ import { readJob, readRunParts } from '../state/read-job.ts';
 import { afterFailure } from './after-failure.ts';
 import { type Called, callModel } from './call-model.ts';
 import { end, handBack } from './end-run.ts';
+import { InputRefused } from './input-refused.ts';
 import { type JobRun, type RunDeps, RunEnded } from './job-run.ts';
 import type { Reservation } from './pacer.ts';
 import { recordModelCall } from './record-metrics.ts';
 import { startAsync } from './run-async.ts';
 import { endCancelled } from './run-cancelled.ts';
+import { sendBytes } from './send-bytes.ts';
+
+/** How long objects of an input are asked for while S3 is away; then the job goes back. */
+const objectMs = 60_000;
 
 /**
  * Runs a claimed job to what becomes of its message. The record of the job is always changed before the message is
@@ -27,12 +34,34 @@ export async function runJob(deps: RunDeps, run: JobRun): Promise<MessageEnd> {
     const error = { code: 'input_missing', message: 'the input of the job is gone', retryable: false };
     return await end(deps, run, { status: 'failed', error });
   }
-  const bounded = boundOutput(run.job.operation, input, deps.lane.defaultMaxTokens);
-  const estimate = estimateInputTokens(input);
+  const whole = await withBytes(deps, run, input);
+  if ('kind' in whole) return whole;
+  const bounded = boundOutput(run.job.operation, whole.input, deps.lane.defaultMaxTokens);
+  const estimate = estimateInputTokens(whole.input);
   const beganAt = deps.state.now();
   for (;;) {
     const step = await oneCall(deps, run, bounded, estimate, deps.state.now() - beganAt);
     if (step !== 'again') return step;
+  }
+}
+
+/** The input as it goes out; an end where it cannot. S3 is waited for as other stores are. */
+async function withBytes(
+  deps: RunDeps,
+  run: JobRun,
+  input: Record<string, unknown>,
+): Promise<{ input: Record<string, unknown> } | MessageEnd> {
+  const { lane, state, logger } = deps;
+  const signal = AbortSignal.any([run.signal, run.draining]);
+  try {
+    const send = () => sendBytes({ objects: state.objects, lane }, run.job.operation, input, signal);
+    return { input: await persist(send, { logger, forMs: objectMs, signal }) };
+  } catch (error) {
+    if (error instanceof RunEnded && error.why === 'cancelled') return await endCancelled(deps, run, 0);
+    if (signal.aborted || error instanceof AwsError) return await handBack(deps, run, run.job.attempts, 0);
+    if (!(error instanceof InputRefused)) throw error;
+    const { code, message } = error;
+    return await end(deps, run, { status: 'failed', error: { code, message, retryable: false } });
   }
 }
 

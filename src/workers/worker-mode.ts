@@ -8,6 +8,7 @@ import { openConnections } from '../aws/open-connections.ts';
 import { createOutgoingHttp, type OutgoingHttp } from '../aws/outgoing-http.ts';
 import { persist } from '../aws/persist.ts';
 import { startReceiver } from '../aws/queue-receiver.ts';
+import type { ReceivedMessage } from '../aws/queues.ts';
 import { laneQueueName } from '../aws/resource-names.ts';
 import { priorities } from '../core/job.ts';
 import type { Lane, Lanes } from '../core/lanes.ts';
@@ -15,18 +16,23 @@ import { type WorkerNote, workerNoteSchema } from '../core/live-frames.ts';
 import { advertisedHost } from '../runtime/advertise.ts';
 import { ConfigError, fleetSecrets, handBackMs } from '../runtime/config.ts';
 import { createConnectionsHandler } from '../runtime/connections-server.ts';
+import { createExpressions } from '../runtime/expressions.ts';
 import { startOpsServer } from '../runtime/ops-server.ts';
 import type { ProcessDeps, Stop } from '../runtime/process-deps.ts';
+import { createSpecReader } from '../state/batch-spec.ts';
 import { pausedLanes } from '../state/lane-pause.ts';
 import { keepLease, type LeaseKeeper } from '../state/lease-keeper.ts';
 import { openState } from '../state/open-state.ts';
 import type { StateDeps } from '../state/state-deps.ts';
 import { createStoreReadiness } from '../state/store-readiness.ts';
+import type { ChunkDeps } from './chunk-deps.ts';
+import { ChunkLane } from './chunk-lane.ts';
 import { readDeadLetters } from './dead-letters.ts';
 import type { RunDeps } from './job-run.ts';
 import { keepLaneGauges } from './lane-gauges.ts';
 import { createLaneGuard } from './lane-guard.ts';
 import { LaneRunner } from './lane-runner.ts';
+import { createPaceTurn } from './pace-turn.ts';
 import { createPacer } from './pacer.ts';
 import { createTokenFactor } from './token-factor.ts';
 
@@ -45,8 +51,14 @@ interface ServedLane {
   lane: Lane;
   runner: LaneRunner;
   deps: RunDeps;
+  chunks: ChunkLane;
   gauges: ReturnType<typeof keepLaneGauges>;
 }
+
+/** Evaluations for records: as long as a step's expressions may take, and the memory that they may. */
+const expressionLimits = { timeoutMs: 2_000, memoryMb: 128 };
+/** Chunks take minutes: fewer extensions than for jobs, and still two lost ones leave a chunk hidden. */
+const chunkVisibility = { visibilityMs: 90_000, extendEveryMs: 30_000 };
 
 /** Starts the worker mode. @throws ConfigError (a lane that does not exist, a taken port) */
 export async function startWorker(deps: ProcessDeps): Promise<Stop> {
@@ -56,6 +68,8 @@ export async function startWorker(deps: ProcessDeps): Promise<Stop> {
   const connections = openConnections(deps);
   const { state, clients } = openState(config, metrics, connections);
   const held = holdMessages({ queues: state.queues, logger, now: state.now, ...config.times });
+  const heldChunks = holdMessages({ queues: state.queues, logger, now: state.now, ...chunkVisibility });
+  const expressions = createExpressions({ ...expressionLimits, logger });
   const lease: { keeper?: LeaseKeeper } = {};
   const workerId = `${hostname().slice(0, 40)}-${process.pid}-${randomBytes(4).toString('hex')}`;
   const targets = {
@@ -63,9 +77,9 @@ export async function startWorker(deps: ProcessDeps): Promise<Stop> {
     agents: createAgents(clients.agents),
     outgoing: createOutgoingHttp(config),
   };
-  const served = lanes.map((lane) =>
-    serveLane(deps, { ...targets, lane, state, held, workerId, leaseIsLive: () => lease.keeper?.isLive() ?? false }),
-  );
+  const shared = { ...targets, state, held, workerId, leaseIsLive: () => lease.keeper?.isLive() ?? false };
+  const forChunks = { held: heldChunks, expressions, readSpec: createSpecReader(state) };
+  const served = lanes.map((lane) => serveLane(deps, { ...shared, lane }, forChunks));
   const stopping = new AbortController();
   const ready = createStoreReadiness({ state, lanes });
   const ops = await startOpsServer({
@@ -88,8 +102,9 @@ export async function startWorker(deps: ProcessDeps): Promise<Stop> {
   const stopReceivers = await startReceivers(deps, { state, clients, served, patiently });
   const stopDeadLetters = readDeadLetters({ state, logger, lanes });
   const tidy = setInterval(() => {
-    for (const { runner, gauges } of served) {
+    for (const { runner, chunks, gauges } of served) {
       runner.tidy();
+      chunks.update();
       gauges.refresh();
     }
   }, tidyMs);
@@ -100,12 +115,16 @@ export async function startWorker(deps: ProcessDeps): Promise<Stop> {
     const force = new AbortController();
     const graceEnds = setTimeout(() => force.abort(), config.times.drainMs);
     // Draining begins before the pollers have ended, so that what they still bring goes back at once.
-    const drained = Promise.all(served.map(({ runner }) => runner.drain(force.signal)));
+    const drained = Promise.all(
+      served.flatMap(({ runner, chunks }) => [runner.drain(force.signal), chunks.drain(force.signal)]),
+    );
     await stopReceivers();
     await drained;
     clearTimeout(graceEnds);
     clearInterval(tidy);
     held.stop();
+    heldChunks.stop();
+    await expressions.stop();
     await Promise.all([stopDeadLetters(), ...served.map(({ gauges }) => gauges.stop())]);
     await lease.keeper?.stop();
     await connections.flush();
@@ -129,7 +148,7 @@ function servedLanes(lanes: Lanes, names: readonly string[]): readonly Lane[] {
 }
 
 function serveLane(
-  { metrics, logger }: ProcessDeps,
+  { metrics, logger, limits, config }: ProcessDeps,
   shared: {
     lane: Lane;
     state: StateDeps;
@@ -140,6 +159,7 @@ function serveLane(
     workerId: string;
     leaseIsLive: () => boolean;
   },
+  forChunks: Pick<ChunkDeps, 'held' | 'expressions' | 'readSpec'>,
 ): ServedLane {
   const { lane, state } = shared;
   const guard = createLaneGuard({ state, logger, lane: lane.name, onChange: () => runner.tidy() });
@@ -152,7 +172,15 @@ function serveLane(
     logger,
   };
   const runner = new LaneRunner(deps);
-  return { lane, runner, deps, gauges: keepLaneGauges({ ...deps, runner }) };
+  const chunks = new ChunkLane({
+    ...deps,
+    ...forChunks,
+    limits,
+    chunks: config.chunks,
+    slots: runner.batchSlots,
+    paceTurn: createPaceTurn(),
+  });
+  return { lane, runner, chunks, deps, gauges: keepLaneGauges({ ...deps, runner }) };
 }
 
 function beginLease(
@@ -171,7 +199,7 @@ function beginLease(
     renewEveryMs: config.times.renewEveryMs,
     report: () => Object.fromEntries(served.map(({ lane, runner }) => [lane.name, runner.report()])),
     onCancels: (jobIds) => {
-      for (const jobId of jobIds) for (const { runner } of served) runner.cancel(jobId);
+      for (const id of jobIds) cancel(served, id);
     },
     onRenewed: async () => {
       const asOfMs = state.now();
@@ -190,17 +218,29 @@ async function startReceivers(
     patiently,
   }: { state: StateDeps; clients: AwsClients; served: readonly ServedLane[]; patiently: Parameters<typeof persist>[1] },
 ): Promise<Stop> {
-  const pollers = served.flatMap(({ lane, runner }) => priorities.map((priority) => ({ lane, runner, priority })));
+  const pollers = served.flatMap(({ lane, runner, chunks }) => [
+    ...priorities.map((priority) => ({
+      queue: laneQueueName(config.prefix, lane.name, priority),
+      visibilityMs: config.times.visibilityMs,
+      room: (signal: AbortSignal) => runner.gate.room(priority, signal),
+      onMessages: (messages: ReceivedMessage[]) => runner.onMessages(priority, messages),
+    })),
+    {
+      queue: laneQueueName(config.prefix, lane.name, 'batch'),
+      visibilityMs: chunkVisibility.visibilityMs,
+      room: (signal: AbortSignal) => chunks.room(signal),
+      onMessages: (messages: ReceivedMessage[]) => chunks.onMessages(messages),
+    },
+  ]);
   const stops = await Promise.all(
-    pollers.map(async ({ lane, runner, priority }) => {
-      const queue = laneQueueName(config.prefix, lane.name, priority);
+    pollers.map(async ({ queue, visibilityMs, room, onMessages }) => {
       const queueUrl = await persist(() => state.queues.url(queue), patiently);
       return startReceiver({
         client: clients.sqsReceive,
         queueUrl,
-        visibilitySeconds: config.times.visibilityMs / 1000,
-        room: (signal) => runner.gate.room(priority, signal),
-        onMessages: (messages) => runner.onMessages(priority, messages),
+        visibilitySeconds: visibilityMs / 1000,
+        room,
+        onMessages,
         onError: (error) => logger.warn({ err: error, queue }, 'could not receive'),
         logger,
       });
@@ -216,8 +256,16 @@ function takeNote(served: readonly ServedLane[], line: string): void {
   const note = readNote(line);
   if (note === undefined) return;
   for (const { runner } of served) {
-    if (note.type === 'cancel') runner.cancel(note.jobId);
-    else runner.watch(note.jobId, note.watcher);
+    if (note.type === 'watch') runner.watch(note.jobId, note.watcher);
+  }
+  if (note.type === 'cancel') cancel(served, note.jobId);
+}
+
+/** Of a job, or of a batch. */
+function cancel(served: readonly ServedLane[], id: string): void {
+  for (const { runner, chunks } of served) {
+    runner.cancel(id);
+    chunks.cancel(id);
   }
 }
 
