@@ -12,9 +12,8 @@ import { createSourceWriter, type FoundRecord, type SourceWriter } from './write
 
 export interface SplitOptions {
   batch: BatchItem;
+  /** Aborted when this process may not go on: nothing more is written then. */
   signal: AbortSignal;
-  /** Throws where this process may not go on: asked before each chunk is written. */
-  checkLease(): Promise<void>;
   /** For tests. */
   size?: ChunkSize;
 }
@@ -33,17 +32,13 @@ export interface Split {
  * `mixed_input`, `invalid_header`, `too_many_records`. An empty file is a batch of no records.
  *
  * Safe to run twice: after a crash it reads from the beginning again, for the ids that were seen, and writes only what is
- * missing. Memory: one record, and 11 to 23 bytes for each that has an id. Throws AwsError, and what `checkLease` throws.
+ * missing. Memory: one record, and 11 to 23 bytes for each that has an id. Throws AwsError, and the signal's reason.
  */
 export async function splitInput(deps: StateDeps, options: SplitOptions): Promise<Split | { error: BatchError }> {
   const { batch, signal } = options;
   try {
     const files = (await readFiles(deps, batch.pk)) ?? (await findFiles(deps, batch, signal));
-    const checkLease = async (): Promise<void> => {
-      signal.throwIfAborted();
-      await options.checkLease();
-    };
-    const writer = await createSourceWriter(deps, { batch, checkLease, size: options.size ?? chunkSize });
+    const writer = await createSourceWriter(deps, { size: chunkSize, ...options });
     await readAll(deps, files, writer, options);
     return { ...(await writer.end()), files };
   } catch (error) {

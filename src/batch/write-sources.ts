@@ -35,7 +35,7 @@ interface OpenChunk {
 
 interface WriterOptions {
   batch: BatchItem;
-  checkLease(): Promise<void>;
+  signal: AbortSignal;
   size: ChunkSize;
 }
 
@@ -45,7 +45,7 @@ interface WriterOptions {
  */
 export async function createSourceWriter(
   deps: StateDeps,
-  { batch, checkLease, size }: WriterOptions,
+  { batch, signal, size }: WriterOptions,
 ): Promise<SourceWriter> {
   const known = await sourcesOf(deps, batch.pk);
   const sums = { total: 0, refused: 0, chunks: 0 };
@@ -59,7 +59,7 @@ export async function createSourceWriter(
   const close = async (chunk: OpenChunk): Promise<void> => {
     const before = known[sums.chunks];
     if (before === undefined) {
-      await checkLease();
+      signal.throwIfAborted();
       await writeSource(deps, batch, sums.chunks, chunk);
     } else assertSame(before, chunk);
     sums.refused += chunk.refused.length;
