@@ -1,11 +1,11 @@
 import type { ScheduleRequest } from '../../core/schedule-request.ts';
 import { checkBatch } from '../../state/check-batch.ts';
 import { inputUriOf } from '../../state/files.ts';
+import { noSuchInput } from '../../state/prepare-batch.ts';
 import { scheduleView } from '../../state/schedule-view.ts';
 import { createSchedule, mostSchedules } from '../../state/schedules.ts';
 import type { Api, ApiDeps } from '../api-deps.ts';
 import { type Authenticate, tenantOf } from '../authenticate.ts';
-import { noSuchInput } from '../batches/accept-batch.ts';
 import { invalid, type Problem, sendProblem } from '../problem.ts';
 import { needsKey, problemResponses } from '../route-docs.ts';
 import type { SubmitRate } from '../submit-rate.ts';
