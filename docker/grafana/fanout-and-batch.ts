@@ -78,7 +78,7 @@ const batch = [
     unit: 'none',
     columns: 6,
     normal: 'a few for each running batch.',
-    otherwise: 'none though a batch runs: is a batch-scheduler up?',
+    otherwise: 'none though a batch runs: are its lane’s workers up, and a batch-scheduler?',
     queries: { parts: 'sum(penstock_batch_chunks) or vector(0)' },
   }),
   figure({
@@ -113,11 +113,20 @@ const batch = [
   lines({
     title: 'Work waiting for batches',
     unit: 'short',
-    columns: 24,
+    columns: 12,
     normal: 'a few messages for each running batch.',
     otherwise: 'hundreds in batch-work: start another batch-scheduler.',
     queries: {
-      '{{queue}} {{state}}': 'penstock:queue_messages:max{queue=~"batch-work|batch-events|.+-batch", state!="delayed"}',
+      '{{queue}} {{state}}':
+        'penstock:queue_messages:max{queue=~".*batch-work|.*batch-events|.+-batch", state!="delayed"}',
     },
+  }),
+  lines({
+    title: 'Schedules that came due, in the last hour',
+    unit: 'none',
+    columns: 12,
+    normal: 'started, or skipped where the schedule says so.',
+    otherwise: 'failed: GET /v1/schedules; lastError of each says why.',
+    queries: { '{{result}}': 'sum by (result) (increase(penstock_schedule_runs_total[1h]))' },
   }),
 ];

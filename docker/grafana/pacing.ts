@@ -98,7 +98,7 @@ const places = [
     otherwise: 'it grows for hours: more comes in than the quota lets through.',
     queries: {
       '{{queue}}':
-        'sum by (queue) (penstock:queue_messages:max{state="visible", queue=~"($lane)(-high|-low|-batch)?"})',
+        'sum by (queue) (penstock:queue_messages:max{state="visible", queue=~".*($lane)(-high|-low|-batch)?"})',
     },
   }),
 ];

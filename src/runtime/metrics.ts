@@ -17,6 +17,7 @@ export function createMetrics() {
     metrics.fanoutBranches.inc({ status }, 0);
     metrics.batchRecords.inc({ status }, 0);
   }
+  metrics.scheduleRuns.inc({ result: 'failed' }, 0);
   return { registry, ...metrics };
 }
 export type Metrics = ReturnType<typeof createMetrics>;
