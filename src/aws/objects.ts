@@ -62,9 +62,10 @@ export interface Objects {
 /** Objects of one bucket; `signer` is the client whose endpoint the presigned URLs carry. */
 export function createObjects(client: S3Client, signer: S3Client, bucket: string): Objects {
   const put = async (key: string, body: string | Uint8Array, contentType: string): Promise<void> => {
-    await awsCall('S3 PutObject', () =>
-      client.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: body, ContentType: contentType })),
-    );
+    const params = { Bucket: bucket, Key: key, Body: body, ContentType: contentType };
+    // Of an empty body the SDK forgets the length, and writes a warning to the console.
+    const command = new PutObjectCommand({ ...params, ...(body.length === 0 && { ContentLength: 0 }) });
+    await awsCall('S3 PutObject', () => client.send(command));
   };
   return {
     bucket,

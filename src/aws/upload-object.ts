@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import type { S3Client } from '@aws-sdk/client-s3';
+import { PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
 import { awsCall } from './aws-error.ts';
 import type { ObjectPlace } from './object-place.ts';
@@ -25,14 +25,19 @@ export async function uploadObject(
   const abortController = new AbortController();
   const stop = (): void => abortController.abort();
   signal?.addEventListener('abort', stop, { once: true });
-  const upload = new Upload({
-    client,
-    params: { ...params, Body: Readable.from(pieces(body, counted, signal), { objectMode: true, highWaterMark: 1 }) },
-    partSize: partBytes,
-    queueSize: partsInFlight,
-    abortController,
-  });
+  const all = pieces(body, counted, signal);
+  let stream: Readable | undefined;
   try {
+    const first = await all.next();
+    if (first.done === true) return { bytes: 0, etag: await putEmpty(client, params) };
+    stream = Readable.from(withFirst(first.value, all), { objectMode: true, highWaterMark: 1 });
+    const upload = new Upload({
+      client,
+      params: { ...params, Body: stream },
+      partSize: partBytes,
+      queueSize: partsInFlight,
+      abortController,
+    });
     const answer = await awsCall('S3 upload', () => upload.done());
     return { bytes: counted.bytes, etag: answer.ETag ?? '' };
   } catch (error) {
@@ -40,7 +45,20 @@ export async function uploadObject(
     throw counted.broken ?? error;
   } finally {
     signal?.removeEventListener('abort', stop);
+    // Whoever gives the pieces is told that no more are wanted.
+    stream?.destroy();
   }
+}
+
+/** The uploader sends an empty body without its length, and the SDK writes a warning to the console. */
+async function putEmpty(client: S3Client, params: ObjectPlace & { ContentType: string }): Promise<string> {
+  const command = new PutObjectCommand({ ...params, Body: Buffer.alloc(0), ContentLength: 0 });
+  return (await awsCall('S3 PutObject', () => client.send(command))).ETag ?? '';
+}
+
+async function* withFirst(first: Buffer, rest: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
+  yield first;
+  yield* rest;
 }
 
 interface Counted {

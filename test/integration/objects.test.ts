@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { CreateBucketCommand, ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createObjects, type Objects } from '../../src/aws/objects.ts';
+import { eventually } from '../support/eventually.ts';
 import { type StateStores, startStateStores } from '../support/state-stores.ts';
 
 let stores: StateStores;
@@ -139,4 +140,21 @@ test.each([
     server.closeAllConnections();
     server.close();
   }
+});
+
+test('who gives the body of an upload that is stopped is told so', async () => {
+  const stopped = new AbortController();
+  const seen: string[] = [];
+  async function* endless(): AsyncGenerator<Buffer> {
+    try {
+      for (let given = 0; ; given += 1) {
+        if (given === 40) queueMicrotask(() => stopped.abort(new Error('stop')));
+        yield Buffer.alloc(1_000_000);
+      }
+    } finally {
+      seen.push('closed');
+    }
+  }
+  await expect(objects.upload('t/told', endless(), 'text/plain', stopped.signal)).rejects.toThrow('stop');
+  await eventually(async () => seen.length === 1, { timeoutMs: 10_000, what: 'the body is closed' });
 });
