@@ -58,7 +58,7 @@ export class ChunkLane {
   /** Takes what a poll brought. */
   onMessages(messages: readonly ReceivedMessage[]): void {
     for (const { body, receiptHandle } of messages) {
-      const inHand = { queue: this.#queue, receiptHandle, message: readChunkMessage(body) };
+      const inHand: ChunkInHand = { queue: this.#queue, receiptHandle, message: readChunkMessage(body) };
       this.#deps.held.hold(inHand);
       const holds = this.#holds(inHand);
       const handled: Promise<void> = this.#handle(inHand, holds).finally(() => {
@@ -111,6 +111,7 @@ export class ChunkLane {
 
   #holds({ message }: ChunkInHand): boolean {
     const isSame = (other: ChunkInHand): boolean =>
+      other.run?.isReleased !== true &&
       other.message?.batchId === message?.batchId &&
       other.message?.step === message?.step &&
       other.message?.chunk === message?.chunk;
@@ -119,11 +120,10 @@ export class ChunkLane {
 
   async #handle(inHand: ChunkInHand, holds: boolean): Promise<void> {
     const { state, held, logger, metrics } = this.#deps;
-    let current: ChunkRun | undefined;
     const gauge = metrics.batchChunks;
     gauge.inc({ state: 'read' });
     const begin = (run: ChunkRun): void => {
-      current = run;
+      inHand.run = run;
       gauge.dec({ state: 'read' });
       gauge.inc({ state: 'running' });
       this.#runs.add(run);
@@ -136,10 +136,11 @@ export class ChunkLane {
     const end: MessageEnd = this.#draining.signal.aborted
       ? { kind: 'hide', seconds: 0 }
       : await handleChunk(this.#deps, inHand, { holds, begin, onReady, draining: this.#draining.signal });
-    gauge.dec({ state: current === undefined ? 'read' : 'running' });
-    if (current !== undefined) {
-      this.#runs.delete(current);
-      this.#turns.remove(current);
+    const { run } = inHand;
+    gauge.dec({ state: run === undefined ? 'read' : 'running' });
+    if (run !== undefined) {
+      this.#runs.delete(run);
+      this.#turns.remove(run);
     }
     await endMessage({ queues: state.queues, held, logger }, inHand, end);
   }

@@ -63,6 +63,8 @@ export class ChunkRun implements TurnTaker {
   /** What the chunk's item says. */
   saved: ChunkProgress;
   stopped: ChunkStop | undefined;
+  /** True once its item says that anybody may have it, or that it is done: another message may bring it here again. */
+  isReleased = false;
   readonly #waiting: RecordLine[];
   readonly #later = new Set<NodeJS.Timeout>();
   readonly #attempts = new Map<number, number>();

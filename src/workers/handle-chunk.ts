@@ -22,6 +22,8 @@ const claimMs = 60_000;
 export interface ChunkInHand extends HeldMessage {
   /** Undefined: nobody here can read it. */
   message: ChunkMessage | undefined;
+  /** Undefined until the chunk is claimed. */
+  run?: ChunkRun;
 }
 
 /** Reads the body of a message; never throws. */

@@ -49,10 +49,12 @@ async function end(deps: ChunkDeps, run: ChunkRun, queue: string): Promise<Messa
   const error = stopped.kind === 'failed' && !isThrough ? stopped.error : undefined;
   if (isThrough || error !== undefined) {
     if (!(await saveChunk(deps, run, (...write) => endChunk(...write, error)))) return { kind: 'leave' };
+    run.isReleased = true;
     await askToAdvance(state, run);
     return { kind: 'delete' };
   }
   if (!(await saveChunk(deps, run, openChunk))) return { kind: 'leave' };
+  run.isReleased = true;
   // The word of a cancel may come twice, and the second time after a retry: what the batch says counts.
   const isCancelled = stopped.kind === 'cancelled' && !(await goesOn(state, run.message));
   if (isCancelled) {

@@ -284,13 +284,18 @@ test('a worker that ends hands its chunk back at once, with all that it has', as
   await next.stop();
 });
 
-test('at the end of its turn a chunk goes to the end of the queue', async () => {
-  const batch = await batchOf({ records: prompts(3, 'turn') });
-  await rig.emulator.setModel(nova, { latency: { firstTokenMs: 1500, perTokenMs: 0, spread: 0 } });
-  const worker = await rig.startWorker({ PENSTOCK_CHUNK_TURN_SECONDS: '1', PENSTOCK_LANES: 'nova-lite' });
+test('at the end of its turn a chunk goes to the end of the queue, and on from where it was', async () => {
+  const batch = await batchOf({ records: prompts(50, 'turn') });
+  await rig.emulator.setModel(nova, { latency: { firstTokenMs: 1200, perTokenMs: 0, spread: 0 } });
+  const worker = await rig.startWorker({ PENSTOCK_CHUNK_TURN_SECONDS: '1' });
   await batch.send();
-  expect(await batch.done()).toMatchObject({ totals: { succeeded: 3 } });
-  expect(await askedOf(3, 'turn')).toEqual([1, 1, 1]);
+  const chunk = await batch.done();
+  expect(chunk.totals.succeeded).toBe(50);
+  // Twenty slots: three turns at least, each with a claim and a segment of its own.
+  expect(chunk.fence).toBeGreaterThanOrEqual(3);
+  expect(chunk.segments).toHaveLength(chunk.fence);
+  expect(await askedOf(50, 'turn')).toEqual(Array(50).fill(1));
+  await isEmpty();
   await worker.stop();
 });
 
