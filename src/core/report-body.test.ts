@@ -16,7 +16,7 @@ describe('fillBody', () => {
   it('names an error in its place', () => {
     const error = { code: 'expression_failed', message: 'no <b>' };
     expect(fillBody('x {% $a %}\n{% $b %}', [{ error }, { error }])).toBe(
-      'x **expression&#95;failed**\n> **expression&#95;failed**: no &lt;b&gt;',
+      'x **expression_failed**\n> **expression_failed**: no &lt;b&gt;',
     );
   });
 });
@@ -35,7 +35,7 @@ describe('defaultBody', () => {
         '| total | succeeded | failed | cancelled | running |\n| --- | --- | --- | --- | --- |\n| 5 | 4 | 1 | 0 | 0 |',
         '## topics',
         '### price (3)\n\nToo *dear*.',
-        '### (none) (1)\n\n> **model&#95;error**: 1 records: busy',
+        '### (none) (1)\n\n> **model_error**: 1 records: busy',
       ].join('\n\n'),
     );
   });

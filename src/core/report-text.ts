@@ -13,7 +13,7 @@ const entities: Record<string, string> = {
   '\\': '&#92;',
   '`': '&#96;',
 };
-/** Beside those, what makes a heading, emphasis or a list where it stands within a line. */
+/** Beside those, what would be emphasis, a cell's end or a heading within a line; `_` inside a word is none. */
 const inlineEntities: Record<string, string> = {
   ...entities,
   '|': '&#124;',
@@ -33,7 +33,7 @@ export function inlineText(value: unknown): string {
   return plainText(value)
     .replace(/\s+/g, ' ')
     .trim()
-    .replace(/[&<>[\]\\`|*_#~]/g, (character) => inlineEntities[character] as string)
+    .replace(/[&<>[\]\\`|*#~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])/g, (character) => inlineEntities[character] as string)
     .replace(/(https?|ftp):/gi, '$1&#58;')
     .replace(/\bwww\./gi, (www) => `${www.slice(0, 3)}&#46;`)
     .replace(/@/g, '&#64;');
