@@ -112,15 +112,7 @@ export async function startWorker(deps: ProcessDeps): Promise<Stop> {
 
   return async () => {
     stopping.abort();
-    const force = new AbortController();
-    const graceEnds = setTimeout(() => force.abort(), config.times.drainMs);
-    // Draining begins before the pollers have ended, so that what they still bring goes back at once.
-    const drained = Promise.all(
-      served.flatMap(({ runner, chunks }) => [runner.drain(force.signal), chunks.drain(force.signal)]),
-    );
-    await stopReceivers();
-    await drained;
-    clearTimeout(graceEnds);
+    await drainAll(served, stopReceivers, config.times.drainMs);
     clearInterval(tidy);
     held.stop();
     heldChunks.stop();
@@ -133,6 +125,20 @@ export async function startWorker(deps: ProcessDeps): Promise<Stop> {
     clients.destroy();
     logger.info({ handBackMs }, 'worker has drained');
   };
+}
+
+/** Nothing begins any more; what runs may end within the grace. Resolves when all is answered for. */
+async function drainAll(served: readonly ServedLane[], stopReceivers: Stop, drainMs: number): Promise<void> {
+  const force = new AbortController();
+  const graceEnds = setTimeout(() => force.abort(), drainMs);
+  const drain = () => served.flatMap(({ runner, chunks }) => [runner.drain(force.signal), chunks.drain(force.signal)]);
+  // Draining begins before the pollers have ended, so that what they still bring goes back at once.
+  const drained = Promise.all(drain());
+  await stopReceivers();
+  await drained;
+  // What the last polls brought may be on its way back still.
+  await Promise.all(drain());
+  clearTimeout(graceEnds);
 }
 
 function servedLanes(lanes: Lanes, names: readonly string[]): readonly Lane[] {
