@@ -83,7 +83,7 @@ function resultsOf({ batch, results, bucket }: ManifestParts): Record<string, un
     ...(output !== undefined && { output: uri(output) }),
     ...(errors !== undefined && { errors: uri(errors) }),
     ...(manifest !== undefined && { manifest: uri(manifest) }),
-    ...(reports !== undefined && { reports: reports.map(uri) }),
+    ...(reports !== undefined && { reports: reports.map((name) => uri(`reports/${name}`)) }),
   };
 }
 

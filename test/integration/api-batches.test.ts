@@ -350,7 +350,7 @@ describe('results', () => {
     expect([inPlace.status, inPlace.text, inPlace.headers.get('content-type')]).toEqual([
       200,
       '{"id":"1"}\n',
-      'application/x-ndjson',
+      'application/jsonl',
     ]);
     expect((await get(id, 'manifest?inline=true')).headers.get('content-type')).toContain('application/json');
     expect(problemOf(await get(id, 'errors'))).toEqual([404, 'not_found']);
@@ -372,8 +372,8 @@ describe('results', () => {
 
   test('a report may run nothing', async () => {
     const { id, put } = await finished();
-    await put('tell.html', '<script>alert(1)</script>');
-    await put('tell.md', '# Told');
+    await put('reports/tell.html', '<script>alert(1)</script>');
+    await put('reports/tell.md', '# Told');
     await change(id, { status: 'succeeded', results: { reports: ['tell.md', 'tell.html'] } });
     expect((await read(id)).urls.reports).toEqual({ tell: `/v1/batches/${id}/report/tell` });
     const html = await get(id, 'report/tell');

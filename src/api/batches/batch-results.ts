@@ -18,8 +18,8 @@ const linkSeconds = 3600;
 const mostInlineBytes = 1024 * 1024;
 
 const results = {
-  output: { type: 'application/x-ndjson', summary: 'Get the output: a line for each record that succeeded' },
-  errors: { type: 'application/x-ndjson', summary: 'Get the errors: a line for each record that failed, and why' },
+  output: { type: 'application/jsonl', summary: 'Get the output: a line for each record that succeeded' },
+  errors: { type: 'application/jsonl', summary: 'Get the errors: a line for each record that failed, and why' },
   manifest: { type: 'application/json', summary: 'Get the manifest: what went in, what came out, and its files' },
 } as const satisfies Record<Exclude<keyof BatchResults, 'reports'>, { type: string; summary: string }>;
 type Result = keyof typeof results;
@@ -118,7 +118,7 @@ function serveReport(app: Api, { authenticate, state }: BatchRouteDeps): void {
       const file = `${step}.${format}`;
       if (batch.results?.reports?.includes(file) !== true)
         return batch.results === undefined ? noResultYet(reply, batch) : noSuchResult(reply);
-      const content = await orGone(state.objects.getBytes(`${batchObjects(batch.tenant, batch.pk)}${file}`));
+      const content = await orGone(state.objects.getBytes(`${batchObjects(batch.tenant, batch.pk)}reports/${file}`));
       if (content === undefined) return noSuchResult(reply);
       return reply
         .headers(reportHeaders)
