@@ -56,6 +56,11 @@ describe('the counts of a batch', () => {
     expect(batchCounts(fork)).toEqual({ total: 100, succeeded: 90, failed: 10, cancelled: 0, running: 0 });
   });
 
+  test('once the results are written, their lines', () => {
+    const fork = batch([ask('a'), ask('b')], { a: { succeeded: 90, failed: 10 }, b: { succeeded: 95, failed: 5 } });
+    expect(batchCounts({ ...fork, outputLines: 87 })).toMatchObject({ succeeded: 87, failed: 13 });
+  });
+
   test('of what ended early, the rest is cancelled; nothing runs any more', () => {
     const did = { a: { succeeded: 40, failed: 1, running: 5 } };
     for (const status of ['cancelled', 'failed'] as const)

@@ -21,6 +21,8 @@ export interface BatchProgress {
   refused?: number | undefined;
   steps: readonly Step[];
   progress: ReadonlyMap<string, StepProgress>;
+  /** Once the results are written: the lines of the output. Of steps side by side the steps themselves tell less. */
+  outputLines?: number | undefined;
 }
 
 /** Records that ended in a step, whatever way. */
@@ -34,14 +36,15 @@ const notBegun: StepProgress = { status: 'waiting', totals: noTotals, running: 0
  * The records of a batch, each once: `succeeded` are in the output, `failed` were refused by the split or failed in a step.
  * With steps side by side a record may have failed in one and be under way in another: no number exceeds what is left.
  */
-export function batchCounts({ status, total, refused = 0, steps, progress }: BatchProgress): Counts {
+export function batchCounts({ status, total, refused = 0, steps, progress, outputLines }: BatchProgress): Counts {
   const of = (step: Step): StepProgress => progress.get(step.name) ?? notBegun;
   const recordSteps = steps.filter((step) => isRecordStep(step) && datasetOf(steps, step.name) === inputDataset);
   const leaves = leavesOf(steps, inputDataset).map(of);
   const sum = (number: (step: StepProgress) => number) => recordSteps.reduce((all, step) => all + number(of(step)), 0);
   const most = total ?? Number.MAX_SAFE_INTEGER;
   const inOutput = leaves.length === 0 ? withoutSteps(status, most, refused) : Math.min(...leaves.map(succeededOf));
-  const succeeded = Math.min(most, inOutput);
+  // Without leaves the output holds something else than records of the input, if anything.
+  const succeeded = Math.min(most, (leaves.length > 0 ? outputLines : undefined) ?? inOutput);
   const failed = Math.min(most - succeeded, refused + sum(({ totals }) => totals.failed));
   const filtered = Math.min(
     most - succeeded - failed,

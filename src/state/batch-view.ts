@@ -1,12 +1,5 @@
 import { z } from 'zod';
-import {
-  batchErrorSchema,
-  batchStatuses,
-  isFinalBatch,
-  noTotals,
-  recordCountsSchema,
-  stepStatuses,
-} from '../core/batch.ts';
+import { batchErrorSchema, batchStatuses, noTotals, recordCountsSchema, stepStatuses } from '../core/batch.ts';
 import { type BatchProgress, batchCounts, batchRate, endedOf, stepCounts } from '../core/batch-counts.ts';
 import { usageSchema } from '../core/job.ts';
 import { type Step, stepTypes } from '../core/pipeline.ts';
@@ -111,19 +104,21 @@ const roomPerRev = 1e10;
 const turnsOf = { waiting: 0, running: 1, succeeded: 2, failed: 2, cancelled: 2 } as const;
 
 function progressOf({ batch, steps, progress }: BatchState): BatchProgress {
-  return { status: batch.status, total: batch.total, refused: batch.refused, steps, progress };
+  const { status, total, refused, totals } = batch;
+  return { status, total, refused, steps, progress, outputLines: totals?.succeeded };
 }
 
 function stepView({ batch, items, progress }: BatchState, whole: BatchProgress, step: Step) {
   const item = items.get(step.name);
   const own = progress.get(step.name);
-  const isOver = isFinalBatch(batch.status) && (item === undefined || item.status === 'running');
+  const isStopped = batch.status === 'cancelled' || batch.status === 'failed';
+  const isUnfinished = item === undefined || item.status === 'waiting' || item.status === 'running';
   const callsModels = step.type === 'inference' || step.type === 'reduce';
   return {
     name: step.name,
     type: step.type,
-    // A batch that is cancelled has no scheduler any more that would say so of its steps.
-    status: isOver ? ('cancelled' as const) : (item?.status ?? 'waiting'),
+    // Nobody says so any more of the steps of a batch that was cancelled.
+    status: isStopped && isUnfinished ? ('cancelled' as const) : (item?.status ?? 'waiting'),
     counts: stepCounts(whole, step),
     ...(callsModels && own !== undefined && { usage: own.totals.usage, costUsd: own.totals.costUsd }),
     ...timesView(item),

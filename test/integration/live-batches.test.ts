@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { BatchFrame } from '../../src/api/live/frame-schemas.ts';
+import { gatewayBatchFollower } from '../../src/api/live/gateway-follower.ts';
 import { noTotals } from '../../src/core/batch.ts';
 import { type BatchItem, batchKey, stepKey } from '../../src/state/batch-item.ts';
 import { batchViewSchema } from '../../src/state/batch-view.ts';
@@ -147,4 +149,16 @@ test('as server-sent events: until the end, and after it nothing but a 204', asy
   const again = await readEvents(api.url, id, { of: 'batches', lastEventId: (last.seq ?? 0) - 1 });
   expect((await again.until(() => true, 'the end again')).type).toBe('batch.finished');
   await expect(readEvents(api.url, id, { of: 'batches', lastEventId: last.seq ?? 0 })).rejects.toThrow('204');
+});
+
+test('a connection at API Gateway is told of a batch as it is, once', async () => {
+  const id = await submitted();
+  const told: BatchFrame[] = [];
+  const subscriber = { send: (frame: BatchFrame) => void told.push(frame), isSlow: () => false };
+  const follower = gatewayBatchFollower(api.deps.state);
+  expect(await follower.subscribe('other', id, subscriber)).toBeUndefined();
+  expect(await follower.subscribe('demo', id, subscriber)).toBeTruthy();
+  expect(told).toMatchObject([{ type: 'batch.progress', batchId: id, batch: { status: 'queued' } }]);
+  await follower.subscribe('demo', id, subscriber, told[0]?.seq);
+  expect(told).toHaveLength(1);
 });

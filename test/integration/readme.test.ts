@@ -95,6 +95,8 @@ function resourceOf(arn: string): string {
   if (arn === `${table}${tableName('PREFIX', 'jobs')}`) return 'jobs';
   if (arn === `${table}${tableName('PREFIX', 'jobs')}/index/${jobsByTime}`) return 'index';
   if (arn === `${table}${tableName('PREFIX', 'control')}`) return 'control';
+  if (arn === `${table}${tableName('PREFIX', 'batches')}`) return 'batches';
+  if (arn === `${table}${tableName('PREFIX', 'batches')}/index/${jobsByTime}`) return 'index';
   if (arn === 'arn:aws:sqs:REGION:ACCOUNT:PREFIX*') return 'queues';
   for (const topic of [eventsTopic, requestsTopic])
     if (arn === `arn:aws:sns:REGION:ACCOUNT:PREFIX${topic}`) return topic;
@@ -132,7 +134,7 @@ const actions: Record<string, string> = {
   ...{ Converse: 'InvokeModel', ConverseStream: 'InvokeModelWithResponseStream', StartAsyncInvoke: 'InvokeModel' },
   ...{ SendMessageBatch: 'SendMessage', DeleteMessageBatch: 'DeleteMessage' },
   ...{ ChangeMessageVisibilityBatch: 'ChangeMessageVisibility' },
-  ...{ HeadBucket: 'ListBucket', ListObjectsV2: 'ListBucket', DeleteObjects: 'DeleteObject' },
+  ...{ HeadObject: 'GetObject', HeadBucket: 'ListBucket', ListObjectsV2: 'ListBucket', DeleteObjects: 'DeleteObject' },
   ...{ GetBucketLifecycleConfiguration: 'GetLifecycleConfiguration' },
   ...{ PutBucketLifecycleConfiguration: 'PutLifecycleConfiguration' },
   ...{ GetBucketNotificationConfiguration: 'GetBucketNotification' },
