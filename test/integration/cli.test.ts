@@ -290,9 +290,10 @@ test('result files come from where they lie, without the key, whole or not at al
     response.writeHead(200, { 'content-length': '100' }).write('half');
     setImmediate(() => response.destroy());
   });
-  const cut = join(folder, 'cut.jsonl');
+  const cut = await file('cut.jsonl', 'of last week');
   expect(await penstock('batch', 'output', batchId, '--out', cut).ended).toMatchObject({ code: 1 });
-  expect((await readdir(folder)).filter((name) => name.startsWith('cut'))).toEqual([]);
+  expect((await readdir(folder)).filter((name) => name.startsWith('cut'))).toEqual(['cut.jsonl']);
+  expect(await readFile(cut, 'utf8')).toBe('of last week');
 
   const early = {
     title: 'The batch has no such file yet',
