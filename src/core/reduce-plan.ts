@@ -70,6 +70,8 @@ export function createCallPacker(calls: ReduceCalls, limits: PackLimits): CallPa
   const { recordsPerCall, tokensPerCall = mostTokensPerCall, openCharacters = mostOpenCharacters } = limits;
   const parts = new Map<string, OpenPart>();
   const overheadTokens = estimateInputTokens(reducePart(calls, 'x'.repeat(500), []));
+  // Of one answer, a call gives one answer: the levels would not end.
+  const leastContents = calls.level === 1 ? 1 : 2;
   let characters = 0;
   let made = 0;
 
@@ -110,8 +112,8 @@ export function createCallPacker(calls: ReduceCalls, limits: PackLimits): CallPa
       const tokens = estimateInputTokens(content.text) + tokensPerContent;
       const full: PlannedCall[] = [];
       const part = partOf(key);
-      const isFull = part.contents.length >= recordsPerCall || part.tokens + tokens > tokensPerCall;
-      if (isFull && part.contents.length > 0) full.push(close(part));
+      const isOver = part.tokens + tokens > tokensPerCall && part.contents.length >= leastContents;
+      if (part.contents.length >= recordsPerCall || isOver) full.push(close(part));
       part.contents.push(content);
       part.tokens += tokens;
       part.characters += content.text.length;
