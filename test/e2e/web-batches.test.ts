@@ -101,15 +101,18 @@ async function run(
   page: Page,
   { pipeline, records }: { pipeline: string; records: readonly object[] },
 ): Promise<Locator> {
-  const before = await page.locator('#batches > li').count();
   const form = page.locator('#batch-form');
   if (!(await form.isVisible())) await page.getByText('Run a batch').click();
   const buffer = Buffer.from(records.map((record) => `${JSON.stringify(record)}\n`).join(''));
   await page.getByLabel('Dataset').setInputFiles({ name: 'reviews.jsonl', mimeType: '', buffer });
   await page.getByLabel('Pipeline').fill(pipeline);
+  const answering = page.waitForResponse(
+    (response) => response.request().method() === 'POST' && response.url().endsWith('/v1/batches'),
+  );
   await page.getByRole('button', { name: 'Run', exact: true }).click();
-  await page.locator('#batches > li').nth(before).waitFor();
-  return rowOf(page, await idOf(page.locator('#batches > li').first()));
+  const row = rowOf(page, ((await (await answering).json()) as Batch).id);
+  await row.waitFor();
+  return row;
 }
 
 const reviews = (count: number): object[] =>
@@ -199,7 +202,13 @@ test('what others start is shown, and its end too when the api was away at that 
 
 test('what cannot be run is refused with the reason, and leaves no row', async () => {
   const { page } = await visit();
-  const before = await page.locator('#batches > li').count();
+  const count = async (): Promise<number> =>
+    ((await stack.request('GET', '/v1/batches?limit=20')).body as { items: Batch[] }).items.length;
+  const before = await count();
+  await page
+    .locator('#batches > li')
+    .nth(before - 1)
+    .waitFor();
   await page.getByText('Run a batch').click();
   const problem = page.locator('#batch-problem');
   await page.getByRole('button', { name: 'Run', exact: true }).click();
@@ -210,5 +219,6 @@ test('what cannot be run is refused with the reason, and leaves no row', async (
   await problem.getByText('The request has wrong values').waitFor();
   expect(await problem.textContent()).toContain('pipeline');
   expect(await page.getByLabel('Pipeline').inputValue()).toBe('no-such-pipeline');
+  expect(await count()).toBe(before);
   expect(await page.locator('#batches > li').count()).toBe(before);
 });
