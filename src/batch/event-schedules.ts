@@ -31,8 +31,8 @@ export function createEventSchedules(
   let next: Promise<Compiled[]> | undefined;
 
   const read = async (): Promise<Compiled[]> => {
-    const waitMs = begunAt + readEveryMs - state.now();
-    if (waitMs > 0) await pause(waitMs);
+    // Waits also where there is nothing to wait for, so that `next` is this read before it is taken away.
+    await pause(Math.max(0, begunAt + readEveryMs - state.now()));
     // From here on a new caller needs a new list.
     next = undefined;
     begunAt = state.now();

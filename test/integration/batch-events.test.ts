@@ -4,7 +4,7 @@ import type { MessageEnd } from '../../src/aws/message-end.ts';
 import type { Answered, TaskTokens } from '../../src/aws/task-tokens.ts';
 import { answerTasks } from '../../src/batch/answer-tasks.ts';
 import { createEventHandler } from '../../src/batch/batch-events.ts';
-import { createEventSchedules } from '../../src/batch/event-schedules.ts';
+import { createEventSchedules, type EventSchedules } from '../../src/batch/event-schedules.ts';
 import { limitsFileSchema } from '../../src/core/limits.ts';
 import { type ScheduleRequest, scheduleRequestSchema } from '../../src/core/schedule-request.ts';
 import { batchKey, batchObjects } from '../../src/state/batch-item.ts';
@@ -53,10 +53,16 @@ const tasks: TaskTokens = {
   heartbeat: (token) => answer(token, 'heartbeat'),
 };
 
+/** As in a process: one list of the schedules for all messages. */
+let schedules: EventSchedules;
+beforeAll(() => {
+  schedules = createEventSchedules(stores, async () => undefined);
+});
+
 const partsOf = (state = stores.state) => {
   const prepare = createPrepareBatch({ ...stores, state, limits, pipelines: new Map() });
-  const schedules = createEventSchedules({ ...stores, state }, async () => undefined);
-  return { ...stores, state, limits, prepare, tasks, schedules };
+  const own = state === stores.state ? schedules : createEventSchedules({ ...stores, state }, async () => undefined);
+  return { ...stores, state, limits, prepare, tasks, schedules: own };
 };
 const handle = async (body: unknown, state = stores.state): Promise<MessageEnd> => {
   const text = typeof body === 'string' ? body : JSON.stringify(body);
