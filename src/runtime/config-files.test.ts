@@ -22,6 +22,9 @@ test('the files that come with the repository are right', () => {
   );
   expect(lanes.byModel('us.anthropic.claude-sonnet-4-5-20250929-v1:0')?.burndown).toBe(5);
   expect(readLimits('config').default.submitsPerSecond).toBeGreaterThan(0);
+  const steps = [...readPipelines('config').values()].flatMap((pipeline) => pipeline.steps);
+  expect(steps.length).toBeGreaterThan(0);
+  for (const step of steps) if ('model' in step) expect(lanes.byModel(step.model), step.model).toBeDefined();
 });
 
 describe('a wrong file stops the start with the path of what is wrong', () => {

@@ -104,8 +104,12 @@ test('who has a seq already is told only what came after it', async () => {
   const id = await submitted();
   socket.send({ type: 'subscribe', ref: 's', batchId: id });
   const { seq } = await socket.until((frame) => frame.type === 'batch.progress', 'the batch as stored');
+  socket.send({ type: 'unsubscribe', ref: 'u', batchId: id });
+  const reads = countReads();
   const later = await openSocket(api.url);
   later.send({ type: 'subscribe', ref: 's', batchId: id, after: seq });
+  // The subscribe's own, one that may have been under way, and one after it.
+  await eventually(() => reads() >= 3, { timeoutMs: 5_000, what: 'the batch was read as it was' });
   await succeed(id, 2);
   await later.until(done(2), 'two records');
   expect(later.frames.filter(({ type }) => type === 'batch.progress').map(batchOf)).toMatchObject([
