@@ -4,11 +4,11 @@ import { defineConfig } from 'vitest/config';
  * Three tiers, one after the other. The end-to-end tier starts real processes that mostly wait (for leases, drains,
  * deadlines), so several of its files run side by side even on two cores; those that keep both cores busy, or count what
  * only a machine of their own gives, run alone behind them. `npm test` runs the tiers up to there; the longer end-to-end
- * tests of the live connections, the fan-outs and the page come with `npm run test:all`, which is what the check runs.
+ * tests of the live connections, the fan-outs, the batches and the page come with `npm run test:all`, which is what the check runs.
  * No test asserts a time: the bounds below only end what hangs.
  */
 const alone = ['request-cost', 'local-start', 'priority'].map((name) => `test/e2e/${name}.test.ts`);
-const longer = ['live-*', 'fanout-*', 'web-*'].map((name) => `test/e2e/${name}.test.ts`);
+const longer = ['live-*', 'fanout-*', 'batch-*', 'web-*'].map((name) => `test/e2e/${name}.test.ts`);
 const longerAlone = ['live-many-sockets', 'live-restart', 'live-stuck-reader'].map(
   (name) => `test/e2e/${name}.test.ts`,
 );

@@ -57,8 +57,10 @@ interface ServedLane {
 
 /** Evaluations for records: as long as a step's expressions may take, and the memory that they may. */
 const expressionLimits = { timeoutMs: 2_000, memoryMb: 128 };
-/** Chunks take minutes: fewer extensions than for jobs, and still two lost ones leave a chunk hidden. */
-const chunkVisibility = { visibilityMs: 90_000, extendEveryMs: 30_000 };
+/** Chunks take minutes: their messages are hidden for three times as long as those of jobs, and extended as seldom. */
+function chunkVisibility({ times }: ProcessDeps['config']) {
+  return { visibilityMs: 3 * times.visibilityMs, extendEveryMs: 3 * times.extendEveryMs };
+}
 
 /** Starts the worker mode. @throws ConfigError (a lane that does not exist, a taken port) */
 export async function startWorker(deps: ProcessDeps): Promise<Stop> {
@@ -68,7 +70,7 @@ export async function startWorker(deps: ProcessDeps): Promise<Stop> {
   const connections = openConnections(deps);
   const { state, clients } = openState(config, metrics, connections);
   const held = holdMessages({ queues: state.queues, logger, now: state.now, ...config.times });
-  const heldChunks = holdMessages({ queues: state.queues, logger, now: state.now, ...chunkVisibility });
+  const heldChunks = holdMessages({ queues: state.queues, logger, now: state.now, ...chunkVisibility(config) });
   const expressions = createExpressions({ ...expressionLimits, logger });
   const lease: { keeper?: LeaseKeeper } = {};
   const workerId = `${hostname().slice(0, 40)}-${process.pid}-${randomBytes(4).toString('hex')}`;
@@ -233,7 +235,7 @@ async function startReceivers(
     })),
     {
       queue: laneQueueName(config.prefix, lane.name, 'batch'),
-      visibilityMs: chunkVisibility.visibilityMs,
+      visibilityMs: chunkVisibility(config).visibilityMs,
       room: (signal: AbortSignal) => chunks.room(signal),
       onMessages: (messages: ReceivedMessage[]) => chunks.onMessages(messages),
     },

@@ -40,7 +40,6 @@ test('kill -9 of workers and of the scheduler: the same output, and few records 
       PENSTOCK_LEASE_RENEW_SECONDS: '1',
       PENSTOCK_VISIBILITY_SECONDS: '10',
       PENSTOCK_VISIBILITY_EXTEND_SECONDS: '3',
-      PENSTOCK_CHUNK_VISIBILITY_SECONDS: '10',
     },
   });
   stack = own;

@@ -1,7 +1,16 @@
 type Fault = {
   /** Left out: every model. */
   modelId?: string;
-  kind: 'throttle' | 'validation' | 'unavailable' | 'internal' | 'timeout' | 'hang' | 'cut-stream' | 'garbage';
+  kind:
+    | 'throttle'
+    | 'access-denied'
+    | 'validation'
+    | 'unavailable'
+    | 'internal'
+    | 'timeout'
+    | 'hang'
+    | 'cut-stream'
+    | 'garbage';
   /** Share of the calls that it hits, 0 to 1; left out: all. */
   rate?: number;
   /** How many calls it hits before it is used up; left out: until cleared. */
