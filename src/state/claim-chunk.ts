@@ -24,11 +24,11 @@ const notThere: Condition = { expression: 'attribute_not_exists(#pk)' };
  *     worker B: read (fence 1, A's lease over) ------ claim if fence is 1: refused
  *     worker C: read (fence 1) -- claim: fence 2
  *
- * It does not matter if A wakes up in between and writes a checkpoint: it asks for fence 1, as long as that is so, and its
- * records would be asked again by C, who read before. So the segments ask for it too, by their number:
+ * It does not matter if A wakes up in between and writes a checkpoint: a claim leaves what is stored as it is, and gives it as
+ * it is after the write. But in a newer generation it opens records by what it has read, so it asks for the segments too:
  *
- *     worker A: (stopped)          checkpoint (fence 1, 3 segments)
- *     worker C:      read (2 segments) ------------- claim if fence is 1 and there are 2 segments: refused, reads again
+ *     worker A: (of the generation before)     checkpoint (fence 1, 3 segments)
+ *     worker C: read (fence 1, 2 segments) ------------------------------------ claim if there are 2: refused, reads again
  */
 const asRead = (chunk: ChunkItem): Condition => ({
   expression: '#fence = :fence AND size(#segments) = :segments AND #status = :status',

@@ -245,6 +245,20 @@ describe('calls of batches', () => {
     (await batch)?.settle(0);
   });
 
+  test('none is granted while a job waits, though it would fit and the job does not', async () => {
+    paced(1_000_000, 100);
+    const first = await started('first', { tokens: 70 });
+    const batch = ask('batch', { tokens: 40, priority: 'batch' });
+    const job = ask('job', { tokens: 50 });
+    await settle();
+    first.settle(55);
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(granted).toEqual(['first']);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(granted).toEqual(['first', 'job', 'batch']);
+    for (const reservation of [await job, await batch]) reservation?.settle(0);
+  });
+
   test('they are not among those that wait, and go as soon as no job waits any more', async () => {
     paced(1_000_000, 100);
     const first = await started('first', { tokens: 100 });

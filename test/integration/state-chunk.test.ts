@@ -105,13 +105,15 @@ test('a claim whose answer was lost is taken up by its own worker at once, and b
   expect(claimedOf(await claim(message, 'lost-a', { seen: undefined }))).toMatchObject({ fence: 2, lost: 0 });
 });
 
-test('a claimer that was overtaken by a checkpoint reads again', async () => {
+test('a claimer of a newer generation that was overtaken by a checkpoint reads again, and opens nothing of it', async () => {
   const message = aMessage();
   const first = await held(message, 'slow-a');
   await endLease(stores.state, 'slow-a');
   const write = (name: string) => name === 'tables.update';
   const late = meanwhile(stores.state, write, () => checkpointChunk(stores.state, first, someProgress));
-  expect(claimedOf(await claim(message, 'slow-b', {}, late))).toMatchObject({ fence: 2, segments: ['s0'] });
+  const again = claimedOf(await claim({ ...message, generation: 2 }, 'slow-b', {}, late));
+  expect(again).toMatchObject({ fence: 2, segments: ['s0'], totals: { succeeded: 2, failed: 0 } });
+  expect([...again.ended]).toEqual([...bits(0, 2)]);
 });
 
 test('an open chunk is anybody’s at once; one that is done is nobody’s', async () => {
