@@ -63,7 +63,7 @@ async function runStep({ batch, steps, step, outcome }: StepRun): Promise<void> 
     const lines = inputs.records.flatMap((line) => madeOf(line, step, outcome(line.n)));
     const keys = [0, 1].map((index) => segmentKey(tenant, batchId, step.name, chunk, 1, index));
     const older = lines.map(({ n, file, line, id }) => failed({ n, file, line, id }, step, 'before a retry'));
-    await writeSegment(state, keys[0] as string, older);
+    await writeSegment(state, keys[0] as string, older.toReversed());
     await writeSegment(state, keys[1] as string, lines.toReversed());
     await writeChunk(batchId, step.name, chunk, { source, lines, segments: keys });
   }
@@ -164,6 +164,14 @@ test('a batch that was stopped: what there is, and steps that never began', asyn
   expect(await joined(batch, steps)).toEqual({ output: [], errors: [] });
   await runStep({ batch, steps, step: grade, outcome: (n) => (n > 1 ? 'open' : 'answer') });
   expect((await joined(batch, steps)).output.map(({ id }) => id)).toEqual(['r0', 'r1']);
+});
+
+test('a failure that a retry has taken back, and not come to again, is no error any more', async () => {
+  const batch = await batchWith(numbered(2));
+  await runStep({ batch, steps: [ask], step: ask, outcome: () => 'fail' });
+  const key = chunkKey(batch.pk, 'ask', 0);
+  await state.tables.update('batches', key, { set: { failed: Uint8Array.of(0b10), ended: Uint8Array.of(0b10) } });
+  expect((await joined(batch, [ask])).errors.map(({ recordId }) => recordId)).toEqual(['r1']);
 });
 
 test('a batch of no records, and one whose input could not be split', async () => {

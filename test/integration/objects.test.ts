@@ -100,11 +100,16 @@ test('a link names the file for browsers', async () => {
 });
 
 /** An S3 with one object, whose connection breaks after every `breakAfter` bytes. */
-async function brittleS3(content: Buffer, breakAfter: number): Promise<{ server: Server; ranges: string[] }> {
+async function brittleS3(
+  content: Buffer,
+  breakAfter: number,
+): Promise<{ server: Server; ranges: string[]; matches: (string | undefined)[] }> {
   const ranges: string[] = [];
+  const matches: (string | undefined)[] = [];
   const server = createServer((request, answer) => {
     const { range = '', 'if-match': match } = request.headers;
     ranges.push(range);
+    matches.push(match);
     if (match !== undefined && match !== '"one"') return answer.writeHead(412).end();
     const [, from = '0', to = String(content.length - 1)] = /^bytes=(\d+)-(\d*)/.exec(range) ?? [];
     const body = content.subarray(Number(from), Number(to === '' ? content.length - 1 : to) + 1);
@@ -113,7 +118,7 @@ async function brittleS3(content: Buffer, breakAfter: number): Promise<{ server:
     answer.write(body.subarray(0, breakAfter), () => setImmediate(() => answer.destroy()));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { server, ranges };
+  return { server, ranges, matches };
 }
 
 test.each([
@@ -121,7 +126,7 @@ test.each([
   { breakAfter: 0, whole: false },
 ])('a connection that breaks after $breakAfter bytes', async ({ breakAfter, whole }) => {
   const content = Buffer.from(Array.from({ length: 10_500 }, (_, index) => index % 251));
-  const { server, ranges } = await brittleS3(content, breakAfter);
+  const { server, ranges, matches } = await brittleS3(content, breakAfter);
   const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const client = new S3Client({ forcePathStyle: true, endpoint });
   const brittle = createObjects(client, client, 'any');
@@ -130,6 +135,8 @@ test.each([
     if (whole) {
       expect((await all).equals(content)).toBe(true);
       expect(ranges.slice(0, 3)).toEqual(['', 'bytes=1000-10499', 'bytes=2000-10499']);
+      // The rest is asked of the version that was begun.
+      expect(matches.slice(0, 3)).toEqual([undefined, '"one"', '"one"']);
       expect(await brittle.getBytes('key', { start: 5, end: 1500 })).toEqual(content.subarray(5, 1500));
     } else {
       await expect(all).rejects.toMatchObject({ code: 'unavailable' });
