@@ -1,4 +1,4 @@
-# One image for all modes: `docker run IMAGE api | worker | provision | keys ...`; the target `bedrock-emulator` is the
+# One image for all modes: `docker run IMAGE api | worker | fanout-router | batch-scheduler | provision | keys ...`; the target `bedrock-emulator` is the
 # local stand-in for Bedrock. Node runs the TypeScript as it stands, so there is nothing to build but the dependencies.
 
 FROM node:24-bookworm-slim AS base
@@ -8,7 +8,10 @@ ENV NODE_ENV=production
 FROM base AS dependencies
 COPY package.json package-lock.json ./
 # No package of ours needs an install script in production; the one that does (node itself) is the base image's.
-RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev --ignore-scripts
+# Types, source maps and the bundles of echarts for browsers are a good half of the rest, and nothing loads them.
+RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev --ignore-scripts \
+  && rm -rf node_modules/echarts/dist \
+  && find node_modules -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' \) -delete
 
 FROM base AS bedrock-emulator
 COPY --from=dependencies /app/node_modules/ node_modules/
