@@ -38,4 +38,3 @@ export const advanceMessageSchema = z.object({
 export type AdvanceMessage = z.infer<typeof advanceMessageSchema>;
 
 export const batchWorkMessageSchema = z.discriminatedUnion('type', [chunkMessageSchema, advanceMessageSchema]);
-export type BatchWorkMessage = z.infer<typeof batchWorkMessageSchema>;

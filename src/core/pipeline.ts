@@ -10,7 +10,6 @@ import { z } from 'zod';
  */
 
 export const stepTypes = ['transform', 'inference', 'reduce', 'report'] as const;
-export type StepType = (typeof stepTypes)[number];
 
 export const mostSteps = 20;
 const name = z.string().regex(/^[A-Za-z][A-Za-z0-9_]{0,39}$/, 'a letter, then up to 39 letters, digits and _');

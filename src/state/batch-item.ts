@@ -117,15 +117,12 @@ export interface StepItem {
   error?: BatchError;
   /** When chunks were last sent: nothing heard for long after it, they are sent again. */
   sentAt?: number;
-  /**
-   * Of a reduce: the generation whose records it was planned over, the level whose calls are made, from 1, and once it has
-   * ended, the chunks of its groups.
-   */
-  plannedIn?: number;
+  /** Of a reduce: the level whose calls are made, from 1, and once it has ended, the chunks of its groups. */
   level?: number;
   groupChunks?: number;
   /** Whether it did anything in this generation; what depends on it then runs again where it must. */
   changed?: boolean;
+  ttl?: number;
 }
 
 export interface ChunkItem {
