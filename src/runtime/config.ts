@@ -24,7 +24,7 @@ const environment = z.object({
   PENSTOCK_CONFIG_DIR: z
     .string()
     .default('config')
-    .describe('Folder of `lanes.json`, `limits.json` and `fanout-rules.json`'),
+    .describe('Folder of `lanes.json`, `limits.json`, `fanout-rules.json` and `pipelines/`'),
   PENSTOCK_PREFIX: z
     .string()
     .regex(/^[A-Za-z0-9_-]{0,30}$/, 'up to 30 letters, digits, - and _')

@@ -25,12 +25,14 @@ test('the tables of variables, problem codes and metrics are those of the source
   expect(readme).toBe(await withTables(readme));
 });
 
-test('the way of one job names files that exist, and goes through every folder', () => {
-  const files = [...section('The way of one job').matchAll(/`(src\/[\w./-]+)`/g)].map((match) => match[1] as string);
+test.each([
+  ['job', ['src', 'src/api', 'src/workers', 'src/state', 'src/aws', 'src/core']],
+  ['batch', ['src/api/files', 'src/api/batches', 'src/batch', 'src/workers', 'src/state', 'src/aws', 'src/core']],
+])('the way of one %s names files that exist, and goes through every folder', (what, everyFolder) => {
+  const files = [...section(`The way of one ${what}`).matchAll(/`(src\/[\w./-]+)`/g)].map(([, file = '']) => file);
   expect(files.filter((file) => !existsSync(join(repository, file)))).toEqual([]);
   const folders = new Set(files.map((file) => dirname(file)));
-  for (const folder of ['src', 'src/api', 'src/workers', 'src/state', 'src/aws', 'src/core'])
-    expect(folders).toContain(folder);
+  for (const folder of everyFolder) expect(folders).toContain(folder);
 });
 
 test.each(documents)('%s names files, links and npm scripts that exist', (document) => {
@@ -76,7 +78,7 @@ interface Policy {
   Version: string;
   Statement: { Sid: string; Effect: string; Action: string | string[]; Resource: string | string[] }[];
 }
-const policyNames = ['api', 'worker', 'fanout-router', 'provision', 'keys', 'gateway'];
+const policyNames = ['api', 'worker', 'fanout-router', 'batch-scheduler', 'provision', 'keys', 'gateway'];
 const policyOf = (name: string): Policy => JSON.parse(read(`docs/iam/${name}.json`)) as Policy;
 
 /** What a policy allows, as `resource action` in the words of `usageOf`; other resources by their ARN. */
@@ -103,6 +105,7 @@ function resourceOf(arn: string): string {
   if (arn === `arn:aws:events:REGION:ACCOUNT:event-bus/${busName('PREFIX')}`) return 'bus';
   if (arn === 'arn:aws:s3:::BUCKET' || arn === 'arn:aws:s3:::BUCKET/*') return 'objects';
   if (arn === 'arn:aws:events:REGION:ACCOUNT:rule/PREFIXpenstock/*') return 'rules';
+  if (arn === '*') return 'tasks';
   return arn.startsWith('arn:aws:bedrock:') ? 'bedrock' : arn;
 }
 
@@ -118,6 +121,7 @@ test.each([
   ['api', 'src/api/api-mode.ts', 'startApi'],
   ['worker', 'src/workers/worker-mode.ts', 'startWorker'],
   ['fanout-router', 'src/fanout/router-mode.ts', 'startRouter'],
+  ['batch-scheduler', 'src/batch/batch-mode.ts', 'startBatchScheduler'],
   ['keys', 'src/api/keys-mode.ts', 'keysCommand'],
 ])('the policy of %s allows what its source asks for, and nothing else', (name, file, start) => {
   const used = usageOf(file, start);

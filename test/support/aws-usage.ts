@@ -57,6 +57,11 @@ const methods: Record<string, Record<string, string[]>> = {
     publishAll: ['Publish', 'queues GetQueueUrl', 'queues GetQueueAttributes'],
   },
   bus: { putAll: ['PutEvents'] },
+  tasks: {
+    succeed: ['SendTaskSuccess'],
+    fail: ['SendTaskFailure'],
+    heartbeat: ['SendTaskHeartbeat'],
+  },
   agents: { invoke: ['bedrock InvokeAgent'], retrieve: ['bedrock Retrieve'] },
 };
 
