@@ -3,8 +3,8 @@ import { defineConfig } from 'vitest/config';
 /**
  * Three tiers, one after the other. The end-to-end tier starts real processes that mostly wait (for leases, drains,
  * deadlines), so several of its files run side by side even on two cores; those that keep both cores busy, or count what
- * only a machine of their own gives, run alone behind them. `npm test` runs the tiers up to there; the longer end-to-end
- * tests of the live connections, the fan-outs, the batches and the page come with `npm run test:all`, which is what the check runs.
+ * only a machine of their own gives, run alone behind them. `npm test` runs the tiers up to there, which is the
+ * way of one job; the longer tests of the live connections, the fan-outs, the batches and the page come with `npm run test:all`, which is what the check runs.
  * No test asserts a time: the bounds below only end what hangs.
  */
 const alone = ['request-cost', 'local-start', 'priority'].map((name) => `test/e2e/${name}.test.ts`);
@@ -12,6 +12,21 @@ const longer = ['live-*', 'fanout-*', 'batch-*', 'web-*'].map((name) => `test/e2
 const longerAlone = ['live-many-sockets', 'live-restart', 'live-stuck-reader'].map(
   (name) => `test/e2e/${name}.test.ts`,
 );
+
+/** What is not on the way of one job: batches, and what people and the clock do with them. */
+const integrationLonger = [
+  'api-files',
+  'api-batches',
+  'api-random-batches',
+  'api-schedules',
+  'batch-*',
+  'cli',
+  'evaluate-each',
+  'example-pipelines',
+  'live-batches',
+  'schedules',
+  'worker-chunks*',
+].map((name) => `test/integration/${name}.test.ts`);
 
 /** Real processes: a stack of its own for each file. */
 const endToEnd = { environment: 'node', testTimeout: 240_000, hookTimeout: 120_000 } as const;
@@ -32,11 +47,23 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
+          exclude: integrationLonger,
           environment: 'node',
           testTimeout: 60_000,
           hookTimeout: 60_000,
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: 'integration-longer',
+          include: integrationLonger,
+          environment: 'node',
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 6 },
         },
       },
       {

@@ -38,7 +38,15 @@ test('starts everything, says so in one line, and Ctrl-C leaves nothing behind',
   expect(own(run)).toEqual([`penstock is ready  ${url}  key: local-demo-key`]);
 
   const pids = run.pids();
-  expect([...pids.keys()].sort()).toEqual(['api', 'aws', 'bedrock', 'dynamodb', 'fanout-router', 'worker']);
+  expect([...pids.keys()].sort()).toEqual([
+    'api',
+    'aws',
+    'batch-scheduler',
+    'bedrock',
+    'dynamodb',
+    'fanout-router',
+    'worker',
+  ]);
   expect(alive(pids.values())).toHaveLength(pids.size);
   for (const variable of ['PENSTOCK_API_OPS_PORT', 'PENSTOCK_WORKER_OPS_PORT', 'PENSTOCK_FANOUT_ROUTER_OPS_PORT']) {
     expect((await fetch(`http://127.0.0.1:${run.env[variable]}/ready`)).status).toBe(200);

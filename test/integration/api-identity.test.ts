@@ -8,7 +8,12 @@ beforeAll(async () => {
 });
 afterAll(() => api.stop());
 
-const id = `job_${'0'.repeat(32)}`;
+const zeros = '0'.repeat(32);
+const id = `job_${zeros}`;
+const [batch, file, schedule] = [`bat_${zeros}`, `file_${zeros}`, `sch_${zeros}`];
+const steps = [{ name: 'ask', type: 'inference', model: chatModel }];
+/** What a route answers where the key may use it and what it names is not there. */
+const allowedAnswers = [200, 201, 202, 404, 415, 422];
 /** Each route with the scope it needs; a good body where it takes one. */
 const routes = [
   ['POST', '/v1/jobs', 'submit', { model: chatModel, input: hello('hi') }],
@@ -25,6 +30,26 @@ const routes = [
   ['POST', '/v1/webhook-secrets', 'operate'],
   ['GET', '/v1/webhook-secrets', 'operate'],
   ['DELETE', '/v1/webhook-secrets/whs_0123456789abcdef', 'operate'],
+  ['POST', '/v1/files', 'submit', {}],
+  ['GET', `/v1/files/${file}`, 'read'],
+  ['DELETE', `/v1/files/${file}`, 'submit'],
+  ['POST', '/v1/batches', 'submit', { input: file, steps }],
+  ['GET', '/v1/batches', 'read'],
+  ['GET', `/v1/batches/${batch}`, 'read'],
+  ['GET', `/v1/batches/${batch}/events`, 'read'],
+  ['GET', `/v1/batches/${batch}/output`, 'read'],
+  ['GET', `/v1/batches/${batch}/errors`, 'read'],
+  ['GET', `/v1/batches/${batch}/manifest`, 'read'],
+  ['GET', `/v1/batches/${batch}/report/ask`, 'read'],
+  ['POST', `/v1/batches/${batch}/cancel`, 'submit'],
+  ['POST', `/v1/batches/${batch}/retry`, 'submit'],
+  ['POST', '/v1/schedules', 'submit', { name: 'nightly', cron: '0 3 * * *', input: file, steps }],
+  ['GET', '/v1/schedules', 'read'],
+  ['GET', `/v1/schedules/${schedule}`, 'read'],
+  ['DELETE', `/v1/schedules/${schedule}`, 'submit'],
+  ['POST', `/v1/schedules/${schedule}/pause`, 'submit'],
+  ['POST', `/v1/schedules/${schedule}/resume`, 'submit'],
+  ['POST', `/v1/schedules/${schedule}/run`, 'submit'],
 ] as const;
 
 test('each documented route is in this test', async () => {
@@ -35,8 +60,9 @@ test('each documented route is in this test', async () => {
   const tested = routes.map(
     ([method, path]) =>
       `${method} ${path
-        .replace(id, '{id}')
+        .replace(/(job|bat|file|sch)_0+/, '{id}')
         .replace(/whs_\w+/, '{id}')
+        .replace('/report/ask', '/report/{step}')
         .replace('chat', '{lane}')}`,
   );
   expect(documented.sort()).toEqual(tested.sort());
@@ -58,7 +84,7 @@ test.each(routes)('%s %s needs a key, and the scope %s', async (method, path, sc
   expect([without.status, without.body.code]).toEqual([403, 'forbidden']);
   expect(without.body.detail).toContain(scope);
   const allowed = await api.request(method, path, { ...options, key: (await api.makeKey('t', [scope])).key });
-  expect([200, 201, 202, 404]).toContain(allowed.status);
+  expect(allowedAnswers).toContain(allowed.status);
 });
 
 test('who has no key is refused before the body is looked at', async () => {
