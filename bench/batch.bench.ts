@@ -22,6 +22,9 @@ const pacedPerMinute = 200;
 const baselineRecords = 2_000;
 const idleSeconds = 30;
 const concurrency = 20;
+/** As in a container of 512 MB; without a bound V8 lets garbage lie as long as the machine has memory. */
+const heapMb = 192;
+const env = { NODE_OPTIONS: `--max-old-space-size=${heapMb}` };
 const results = join(import.meta.dirname, 'results', 'batch.json');
 
 type Requests = Record<string, number>;
@@ -190,7 +193,7 @@ const machine = {
 const runs: Run[] = [];
 let baseline: Baseline | undefined;
 let paced: Run | undefined;
-let stack = await startStack({ worker: 2, scheduler: 1, lanes: testLanes({ concurrency }), limits: testLimits });
+let stack = await startStack({ worker: 2, scheduler: 1, lanes: testLanes({ concurrency }), limits: testLimits, env });
 try {
   await stack.emulator.setModel(nova, { latency: 0, requestsPerMinute: 1e9, tokensPerMinute: 1e12 });
   const rest = await measureRest(stack);
@@ -210,7 +213,13 @@ try {
 }
 if (pacedRecords > 0) {
   const quota = { requestsPerMinute: pacedPerMinute, tokensPerMinute: 1_000_000_000 };
-  stack = await startStack({ worker: 2, scheduler: 1, lanes: testLanes({ concurrency, quota }), limits: testLimits });
+  stack = await startStack({
+    worker: 2,
+    scheduler: 1,
+    lanes: testLanes({ concurrency, quota }),
+    limits: testLimits,
+    env,
+  });
   try {
     const rest = await measureRest(stack);
     paced = await run(stack, pacedRecords, rest);
@@ -220,7 +229,7 @@ if (pacedRecords > 0) {
   }
 }
 const commit = { id: git('rev-parse', 'HEAD'), withChanges: git('status', '--porcelain') !== '' };
-const config = { sizes, concurrency, workers: 2, pacedPerMinute, pacedRecords, baselineRecords };
+const config = { sizes, concurrency, heapMb, workers: 2, pacedPerMinute, pacedRecords, baselineRecords };
 writeFileSync(
   results,
   `${JSON.stringify({ at: new Date().toISOString(), machine, commit, config, runs, baseline, paced }, null, 2)}\n`,
