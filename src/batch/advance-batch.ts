@@ -2,12 +2,15 @@ import { type BatchError, isFinalBatch } from '../core/batch.ts';
 import { inOrder, type Step } from '../core/pipeline.ts';
 import type { BatchItem, StepItem } from '../state/batch-item.ts';
 import { changeBatch, readBatchItem } from '../state/change-batch.ts';
+import { lostObject } from '../state/chunk-inputs.ts';
 import { forgetRunning } from '../state/running-batches.ts';
 import { freshStep, LeaseLost, readSteps, type StepStates, writeStep } from '../state/step-state.ts';
 import { stopChunks } from '../state/stop-chunks.ts';
-import { advanceStep } from './advance-step.ts';
+import { advanceStep, type StepTurn } from './advance-step.ts';
 import type { BatchDeps, BatchTurn } from './batch-deps.ts';
 import type { BatchSession } from './batch-session.ts';
+import { settleSteps } from './settle-steps.ts';
+import { spentBy } from './spent-by.ts';
 import { splitInput } from './split-input.ts';
 import { writeResults } from './write-results.ts';
 
@@ -28,7 +31,7 @@ export async function advanceBatch(deps: BatchDeps, session: BatchSession): Prom
     session.signal.throwIfAborted();
     const batch = await readBatchItem(deps.state, session.lease.batchId);
     if (batch === undefined || (isFinalBatch(batch.status) && batch.results !== undefined)) {
-      await forgetRunning(deps.state, session.lease.batchId);
+      await forgetRunning(deps.state, session.lease.batchId, batch?.finishedAt);
       return;
     }
     const { lease, signal } = session;
@@ -67,19 +70,33 @@ async function split(deps: BatchDeps, turn: BatchTurn): Promise<'again'> {
 async function runSteps(deps: BatchDeps, session: BatchSession, turn: BatchTurn): Promise<'again' | 'wait'> {
   const { batch, steps } = turn;
   const states = await statesOf(deps, session, turn);
+  // A scheduler may have died after it wrote down the failure of the step, and before that of the batch.
+  for (const { name } of steps) {
+    const error = states.get(name)?.error;
+    if (error !== undefined) return await failAt(deps, batch, name, error);
+  }
   for (const step of steps) {
     const before = states.get(step.name) as StepItem;
     if (!isOpen(before) || !isReady(step, states)) continue;
-    const after = await advanceStep(deps, turn, { step, states });
+    const after = await advanceOrFail(deps, turn, { step, states });
     if (after !== before) states.set(step.name, await writeStep(deps.state, turn.lease, after));
-    if (after.error !== undefined) {
-      await fail(deps, batch, { ...after.error, message: `${step.name}: ${after.error.message}` });
-      return 'again';
-    }
+    if (after.error !== undefined) return await failAt(deps, batch, step.name, after.error);
   }
   if (steps.some(({ name }) => isOpen(states.get(name) as StepItem))) return 'wait';
   await changeBatch(deps.state, batch, { status: 'finishing' });
   return 'again';
+}
+
+/** As `advanceStep`; where what the step reads is gone for good, it fails. */
+async function advanceOrFail(deps: BatchDeps, turn: BatchTurn, stepTurn: StepTurn): Promise<StepItem> {
+  try {
+    return await advanceStep(deps, turn, stepTurn);
+  } catch (error) {
+    const lost = lostObject(error);
+    if (lost === undefined) throw error;
+    const before = stepTurn.states.get(stepTurn.step.name) as StepItem;
+    return { ...before, status: 'failed', finishedAt: deps.state.now(), error: lost };
+  }
 }
 
 const isOpen = ({ status }: StepItem): boolean => status === 'waiting' || status === 'running';
@@ -95,31 +112,57 @@ async function statesOf(deps: BatchDeps, session: BatchSession, { batch, steps }
   const states: StepStates = new Map();
   for (const { name } of steps) {
     const item = stored.get(name);
-    states.set(name, item?.generation === batch.generation ? item : freshStep(deps.state, batch, name, item));
+    if (item?.generation === batch.generation) states.set(name, item);
+    else {
+      const fresh = freshStep(deps.state, batch, name, item);
+      states.set(name, isUnseen(steps, stored, name) ? { ...fresh, changed: true } : fresh);
+    }
   }
   session.states = states;
   session.generation = batch.generation;
   return states;
 }
 
-/** Ends the batch as failed; what its workers still do is stopped, what they did becomes the partial results. */
+/**
+ * Whether a retry mended records of a step that the steps behind it have not seen, because that retry was stopped: they must
+ * not pass over their chunks. In the first generation they saw all that there was.
+ */
+function isUnseen(steps: readonly Step[], stored: StepStates, name: string): boolean {
+  const item = stored.get(name);
+  if (item?.changed !== true || item.generation === 1) return false;
+  const behind = steps.filter(({ dependsOn }) => dependsOn?.includes(name)).map((step) => stored.get(step.name));
+  return behind.some((after) => after?.generation !== item.generation || after.status !== 'succeeded');
+}
+
+/** Ends the batch as failed; what its workers still do is stopped by `finish`, what they did becomes the partial results. */
 async function fail(deps: BatchDeps, batch: BatchItem, error: BatchError): Promise<void> {
   const failed = await changeBatch(deps.state, batch, { status: 'failed', finishedAt: deps.state.now(), error });
   if (failed === undefined) return;
   deps.logger.warn({ batchId: batch.pk, code: error.code }, 'a batch has failed');
-  await stopChunks(deps.state, batch.pk);
 }
 
-async function finish(deps: BatchDeps, session: BatchSession, turn: BatchTurn): Promise<'again'> {
+async function failAt(deps: BatchDeps, batch: BatchItem, step: string, error: BatchError): Promise<'again'> {
+  await fail(deps, batch, { ...error, message: `${step}: ${error.message}` });
+  return 'again';
+}
+
+/** Workers that are told to stop have stored what they did by then; one that died is not waited for. */
+const settleMs = 15_000;
+
+async function finish(deps: BatchDeps, session: BatchSession, turn: BatchTurn): Promise<'again' | 'wait'> {
   const { state } = deps;
   const { batch } = turn;
-  const states = await statesOf(deps, session, turn);
   const finishedAt = batch.finishedAt ?? state.now();
+  // Whoever ended the batch may have died before it told the workers.
+  const isStopped = isFinalBatch(batch.status);
+  if (isStopped && (await stopChunks(state, batch.pk)) && state.now() - finishedAt < settleMs) return 'wait';
+  const states = await statesOf(deps, session, turn);
+  if (isStopped) await settleSteps(deps, turn, states);
   const { results, totals } = await writeResults(deps, turn, states, finishedAt);
   if (session.signal.aborted) throw new LeaseLost();
   await changeBatch(state, batch, {
     results,
-    totals,
+    totals: { ...totals, costUsd: Math.max(totals.costUsd, (batch.spentBeforeUsd ?? 0) + spentBy(states)) },
     finishedAt,
     ttl: Math.ceil((state.now() + state.retentionMs) / 1000),
     ...(batch.status === 'finishing' && { status: 'succeeded' }),

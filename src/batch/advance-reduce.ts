@@ -26,7 +26,8 @@ export async function advanceReduce(
 ): Promise<StepItem> {
   if (state.level === undefined) return await planLevel(deps, turn, { step, state, states }, 1);
   const run = runName(step.name, state);
-  const pumped = await pumpChunks(deps, turn, { step, run, state, inputChanged: false, spentUsd: spentBy(states) });
+  const spentElsewhereUsd = spentBy(states, step.name);
+  const pumped = await pumpChunks(deps, turn, { step, run, state, inputChanged: false, spentElsewhereUsd });
   if (pumped.status !== 'succeeded') return pumped;
   return await planLevel(deps, turn, { step, state: pumped, states }, state.level + 1);
 }

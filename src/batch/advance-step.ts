@@ -25,8 +25,8 @@ export async function advanceStep(deps: BatchDeps, turn: BatchTurn, { step, stat
     return { ...state, status: 'succeeded', finishedAt: deps.state.now() };
   }
   if (step.type === 'reduce') return await advanceReduce(deps, turn, { step, state, states });
-  const spentUsd = spentBy(states);
-  return await pumpChunks(deps, turn, { step, run: step.name, state, inputChanged, spentUsd });
+  const spentElsewhereUsd = spentBy(states, step.name);
+  return await pumpChunks(deps, turn, { step, run: step.name, state, inputChanged, spentElsewhereUsd });
 }
 
 function begun({ state }: BatchDeps, { batch, steps }: BatchTurn, { step, states }: StepTurn): StepItem {

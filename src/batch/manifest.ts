@@ -38,7 +38,7 @@ export function manifestOf(parts: ManifestParts): Record<string, unknown> {
     generation: batch.generation,
     pipeline: { ...(batch.pipeline !== undefined && { name: batch.pipeline }), version: batch.pipelineVersion },
     input: inputOf(parts),
-    counts: batchCounts({ status, total, refused, steps, progress }) satisfies Counts,
+    counts: batchCounts({ status, total, refused, steps, progress, outputLines: lines.output }) satisfies Counts,
     lines,
     usage,
     costUsd,

@@ -31,26 +31,21 @@ export interface Pump {
   state: StepItem;
   /** Whether steps before it did anything in this generation: then even a chunk that is through may have more to do. */
   inputChanged: boolean;
-  /** What the whole batch has cost so far. */
-  spentUsd: number;
+  /** What the other steps have spent in this generation. */
+  spentElsewhereUsd: number;
 }
 
 /** Looks at a running step once. The step as it is to be written; not written yet. Safe to run twice. Throws AwsError. */
 export async function pumpChunks(deps: BatchDeps, turn: BatchTurn, pump: Pump): Promise<StepItem> {
-  const noticed = await noticeEnded(deps, turn, pump);
+  const { noticed, inFlightUsd } = await noticeEnded(deps, turn, pump);
   if (noticed.error !== undefined) return { ...noticed, status: 'failed', finishedAt: deps.state.now() };
-  const sent = await sendMore(
-    deps,
-    turn,
-    { ...pump, state: noticed },
-    noticed.totals.costUsd - pump.state.totals.costUsd,
-  );
+  const sent = await sendMore(deps, turn, { ...pump, state: noticed }, inFlightUsd);
   if (sent.error !== undefined) return { ...sent, status: 'failed', finishedAt: deps.state.now() };
   if (sent.next < sent.chunks || sent.inFlight.length > 0) return sent;
   return { ...sent, status: 'succeeded', finishedAt: deps.state.now() };
 }
 
-async function readChunks(deps: BatchDeps, { batch }: BatchTurn, run: string, chunks: readonly number[]) {
+export async function readChunks(deps: BatchDeps, { batch }: BatchTurn, run: string, chunks: readonly number[]) {
   const items = await deps.state.tables.getMany(
     'batches',
     chunks.map((chunk) => chunkKey(batch.pk, run, chunk)),
@@ -59,28 +54,44 @@ async function readChunks(deps: BatchDeps, { batch }: BatchTurn, run: string, ch
   return new Map(chunks.map((chunk) => [chunk, bySk.get(chunkKey(batch.pk, run, chunk).sk)]));
 }
 
-async function noticeEnded(deps: BatchDeps, turn: BatchTurn, { run, state }: Pump): Promise<StepItem> {
+interface Noticed {
+  noticed: StepItem;
+  /** What the others have cost until their last checkpoints. */
+  inFlightUsd: number;
+}
+
+async function noticeEnded(deps: BatchDeps, turn: BatchTurn, { run, state }: Pump): Promise<Noticed> {
   const items = await readChunks(deps, turn, run, state.inFlight);
   const hasEnded = (chunk: number): boolean => {
     const item = items.get(chunk);
     return item?.status === 'done' && item.generation === turn.batch.generation;
   };
   const ended = state.inFlight.filter(hasEnded).map((chunk) => items.get(chunk) as ChunkItem);
-  if (ended.length === 0) return state;
+  const others = state.inFlight.filter((chunk) => !hasEnded(chunk)).map((chunk) => items.get(chunk));
+  const inFlightUsd = others.reduce((sum, chunk) => sum + spentOn(turn, chunk), 0);
+  if (ended.length === 0) return { noticed: state, inFlightUsd };
   const error = ended.map((chunk) => chunk.error).find((one) => one !== undefined);
-  return {
+  const noticed: StepItem = {
     ...state,
     inFlight: state.inFlight.filter((chunk) => !hasEnded(chunk)),
     totals: ended.map(({ totals }) => totals).reduce(addTotals, state.totals),
+    spentUsd: ended.reduce((sum, chunk) => sum + spentOn(turn, chunk), state.spentUsd ?? 0),
     changed: true,
     sentAt: deps.state.now(),
     ...(error !== undefined && { error }),
   };
+  return { noticed, inFlightUsd };
 }
 
-async function sendMore(deps: BatchDeps, turn: BatchTurn, pump: Pump, addedUsd: number): Promise<StepItem> {
-  const { batch } = turn;
-  const costLeftUsd = batch.maxCostUsd === undefined ? undefined : batch.maxCostUsd - pump.spentUsd - addedUsd;
+/** What a chunk has cost in this generation. */
+export function spentOn({ batch }: Pick<BatchTurn, 'batch'>, chunk: ChunkItem | undefined): number {
+  return chunk?.generation === batch.generation ? chunk.totals.costUsd - (chunk.costBefore ?? 0) : 0;
+}
+
+async function sendMore(deps: BatchDeps, turn: BatchTurn, pump: Pump, inFlightUsd: number): Promise<StepItem> {
+  const { maxCostUsd, spentBeforeUsd = 0 } = turn.batch;
+  const spentUsd = spentBeforeUsd + pump.spentElsewhereUsd + (pump.state.spentUsd ?? 0) + inFlightUsd;
+  const costLeftUsd = maxCostUsd === undefined ? undefined : maxCostUsd - spentUsd;
   const skipped = await skipDone(deps, turn, pump);
   const isOver = skipped.next >= skipped.chunks;
   if (!isOver && costLeftUsd !== undefined && costLeftUsd <= 0) return { ...skipped, error: costLimit(turn) };

@@ -1,6 +1,6 @@
 import type { MessageEnd } from '../aws/message-end.ts';
 import { persist } from '../aws/persist.ts';
-import { isFinalBatch, noTotals, type Totals } from '../core/batch.ts';
+import { type BatchError, isFinalBatch, noTotals, type Totals } from '../core/batch.ts';
 import type { ChunkMessage } from '../core/batch-messages.ts';
 import { hasBit, newBitmap, setBit } from '../core/bitmap.ts';
 import type { Step, TransformStep } from '../core/pipeline.ts';
@@ -11,7 +11,7 @@ import { ExpressionError } from '../runtime/expressions.ts';
 import { type ChunkItem, segmentKey } from '../state/batch-item.ts';
 import { readBatchItem } from '../state/change-batch.ts';
 import { endChunk } from '../state/checkpoint-chunk.ts';
-import { readChunkInputs } from '../state/chunk-inputs.ts';
+import { chunkInputsOrLoss } from '../state/chunk-inputs.ts';
 import { claimChunk } from '../state/claim-chunk.ts';
 import { askToAdvance } from '../state/running-batches.ts';
 import { writeSegment } from '../state/segments.ts';
@@ -41,7 +41,13 @@ export async function runTransform(
   const steps = await deps.readSpec(batch);
   const step = steps.find(({ name }) => name === message.step);
   if (step?.type !== 'transform') return { kind: 'delete' };
-  const { source, records } = await readChunkInputs(state, { tenant, batchId, steps, step: step.name, chunk });
+  const { source, records, lost } = await chunkInputsOrLoss(state, {
+    tenant,
+    batchId,
+    steps,
+    step: step.name,
+    chunk,
+  });
   const claim = await claimChunk(state, deps.owner, message, { records: source.records, holds });
   if (claim.kind === 'outdated') return { kind: 'delete' };
   if (claim.kind === 'busy')
@@ -50,7 +56,7 @@ export async function runTransform(
     const item = claim.chunk;
     const open = records.filter(({ n }) => !hasBit(item.ended, n - source.firstN));
     const lines = await transformAll(deps, { step, steps, signal }, open);
-    const mine = await persist(() => end(deps, message, item, source.firstN, lines), {
+    const mine = await persist(() => end(deps, message, { item, firstN: source.firstN, lost }, lines), {
       logger: deps.logger,
       forMs: persistMs,
       signal,
@@ -117,8 +123,7 @@ function failureOf(step: TransformStep, code: string, message: string) {
 async function end(
   { state }: BatchDeps,
   { batchId, tenant, step, chunk }: ChunkMessage,
-  item: ChunkItem,
-  firstN: number,
+  { item, firstN, lost }: { item: ChunkItem; firstN: number; lost: BatchError | undefined },
   lines: readonly SegmentLine[],
 ): Promise<boolean> {
   const ended = item.ended.slice();
@@ -134,7 +139,7 @@ async function end(
     segments.push(key);
   }
   const held = { batchId, step, chunk, item };
-  return await endChunk(state, held, { segments, ended, failed, totals: totalsWith(item.totals, lines) });
+  return await endChunk(state, held, { segments, ended, failed, totals: totalsWith(item.totals, lines) }, lost);
 }
 
 function totalsWith(before: Totals, lines: readonly SegmentLine[]): Totals {

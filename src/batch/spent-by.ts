@@ -1,6 +1,6 @@
 import type { StepStates } from '../state/step-state.ts';
 
-/** What all steps of a batch have cost so far, in US dollars. */
-export function spentBy(states: StepStates): number {
-  return [...states.values()].reduce((sum, { totals }) => sum + totals.costUsd, 0);
+/** What the steps of a batch have spent in this generation, in US dollars, by the chunks that ended; without one of them. */
+export function spentBy(states: StepStates, except?: string): number {
+  return [...states].reduce((sum, [name, { spentUsd = 0 }]) => (name === except ? sum : sum + spentUsd), 0);
 }

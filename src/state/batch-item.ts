@@ -47,6 +47,8 @@ export interface BatchItem {
   refused?: number;
   chunks?: number;
   error?: BatchError;
+  /** Of a retry: what the generations before have spent, in US dollars. */
+  spentBeforeUsd?: number;
   /** Once it is final: the sums over the steps as `finish` found them, and which result files there are. */
   totals?: Totals;
   results?: BatchResults;
@@ -112,6 +114,8 @@ export interface StepItem {
   inFlight: number[];
   /** Sums of the chunks that were seen to have ended. */
   totals: Totals;
+  /** Of their cost: what was spent in this generation. */
+  spentUsd?: number;
   startedAt?: number;
   finishedAt?: number;
   error?: BatchError;

@@ -47,10 +47,10 @@ export async function openChunk(deps: StateDeps, held: HeldChunk, progress: Chun
 export async function endChunk(
   deps: StateDeps,
   held: HeldChunk,
-  progress: ChunkProgress,
+  { segments, ended, failed, totals }: ChunkProgress,
   error?: BatchError,
 ): Promise<boolean> {
-  return await write(deps, held, { ...progress, status: 'done', error });
+  return await write(deps, held, { segments, ended, failed, totals, status: 'done', error });
 }
 
 async function write(

@@ -1,3 +1,5 @@
+import { AwsError, type AwsErrorCode } from '../aws/aws-error.ts';
+import type { BatchError } from '../core/batch.ts';
 import { countBits } from '../core/bitmap.ts';
 import { recordsOf } from '../core/dataset-chunk.ts';
 import { datasetOf, isRecordStep, type Step } from '../core/pipeline.ts';
@@ -14,6 +16,8 @@ export interface ChunkOfStep {
   step: string;
   chunk: number;
 }
+
+type ReadDeps = Pick<StateDeps, 'tables' | 'objects'>;
 
 export interface ChunkInputs {
   source: SourceItem;
@@ -37,20 +41,53 @@ export function recordStepsBefore(steps: readonly Step[], step: string): string[
  * the dataset. One BatchGetItem and one GET an object. Throws AwsError (`changed` where the input is not the one that was
  * split, `not_found` where it is gone).
  */
-export async function readChunkInputs(
-  deps: Pick<StateDeps, 'tables' | 'objects'>,
+export async function readChunkInputs(deps: ReadDeps, of: ChunkOfStep): Promise<ChunkInputs> {
+  const { source, records } = await findInputs(deps, of);
+  return { source, records: await records() };
+}
+
+/** As `readChunkInputs`, but objects that no repeat will bring back come out as `lost`: the step fails by it. Throws AwsError. */
+export async function chunkInputsOrLoss(
+  deps: ReadDeps,
+  of: ChunkOfStep,
+): Promise<ChunkInputs & { lost?: BatchError | undefined }> {
+  const { source, records } = await findInputs(deps, of);
+  try {
+    return { source, records: await records() };
+  } catch (error) {
+    const lost = lostObject(error);
+    if (lost === undefined) throw error;
+    return { source, records: [], lost };
+  }
+}
+
+const losses: Partial<Record<AwsErrorCode, BatchError>> = {
+  changed: { code: 'input_changed', message: 'the input was changed after the batch began' },
+  not_found: { code: 'input_missing', message: 'an object that the batch reads does not exist any more' },
+  refused: { code: 'input_denied', message: 'an object that the batch reads may not be read by this service any more' },
+};
+
+/** What an error of S3 says for good of what a batch reads; undefined for all that may pass. */
+export function lostObject(error: unknown): BatchError | undefined {
+  return error instanceof AwsError && error.what === 'S3 GetObject' ? losses[error.code] : undefined;
+}
+
+async function findInputs(
+  deps: ReadDeps,
   { batchId, steps, step, chunk }: ChunkOfStep,
-): Promise<ChunkInputs> {
+): Promise<{ source: SourceItem; records: () => Promise<RecordLine[]> }> {
   const before = recordStepsBefore(steps, step);
   const wanted = sourceKey(batchId, datasetOfStep(steps, step), chunk);
   const keys = [wanted, ...before.map((name) => chunkKey(batchId, name, chunk))];
   const items = new Map((await deps.tables.getMany('batches', keys)).map((item) => [String(item.sk), item]));
   const source = asSource(items.get(wanted.sk));
   if (source === undefined) throw new Error(`${batchId} has no ${wanted.sk}`);
-  if (before.length === 0) return { source, records: await readSource(deps, source) };
+  if (before.length === 0) return { source, records: () => readSource(deps, source) };
   const segments = keys.slice(1).map(({ sk }) => asChunk(items.get(sk))?.segments ?? []);
-  const lines = await Promise.all(segments.map((names) => readSegments(deps, names)));
-  return { source, records: mergedRecords(lines) };
+  return {
+    source,
+    records: async () => mergedRecords(await Promise.all(segments.map((names) => readSegments(deps, names)))),
+  };
 }
 
 /** The records of a chunk as they stand in the dataset; asks for nothing where all were refused (they may be huge). */

@@ -51,8 +51,8 @@ async function writeChunk(deps: StateDeps, made: DerivedDataset, chunk: number, 
   const key = sourceKey(made.batchId, made.dataset, chunk);
   const before = asSource(await deps.tables.get('batches', key)) as (SourceItem & { digest?: string }) | undefined;
   const isSame = before?.digest === range.digest && before.firstN === range.firstN && before.records === range.records;
-  if (before !== undefined && !isSame)
-    await Promise.all(made.runs.map((run) => beginAnew(deps, made.batchId, run, chunk, range.records)));
+  // Also where there is no item: an earlier plan may have had more chunks than the last.
+  if (!isSame) await Promise.all(made.runs.map((run) => beginAnew(deps, made.batchId, run, chunk, range.records)));
   const ttl = Math.ceil((deps.now() + 2 * deps.retentionMs) / 1000);
   const item = { ...key, ...range, file: 0, key: made.key, etag: made.etag, format: 'jsonl' } satisfies SourceItem & {
     digest: string;
@@ -62,16 +62,24 @@ async function writeChunk(deps: StateDeps, made: DerivedDataset, chunk: number, 
 
 const asRead = (fence: number): Condition => ({ expression: '#fence = :fence', values: { fence } });
 
-/** Without answers, but with what it has cost: the next claim is of a newer generation, and goes on from there. */
+/**
+ * Without answers, but with what it has cost: the next claim goes on from there. The fence rises, as with a claim: whoever
+ * still has the chunk by an earlier plan stores nothing that would be taken for an answer to this one.
+ */
 async function beginAnew(deps: StateDeps, batchId: string, run: string, chunk: number, records: number): Promise<void> {
   const key = chunkKey(batchId, run, chunk);
-  const stored = asChunk(await deps.tables.get('batches', key));
-  if (stored === undefined) return;
-  const { usage, costUsd } = stored.totals;
-  const none = newBitmap(Math.max(1, records));
-  await deps.tables.update('batches', key, {
-    set: { ended: none, failed: none, segments: [], status: 'open', totals: { ...noTotals, usage, costUsd } },
-    remove: ['error'],
-    condition: asRead(stored.fence),
-  });
+  for (;;) {
+    const stored = asChunk(await deps.tables.get('batches', key));
+    if (stored === undefined) return;
+    const { usage, costUsd } = stored.totals;
+    const none = newBitmap(Math.max(1, records));
+    const after = await deps.tables.update('batches', key, {
+      set: { ended: none, failed: none, segments: [], status: 'open', totals: { ...noTotals, usage, costUsd } },
+      add: { fence: 1 },
+      remove: ['error'],
+      condition: asRead(stored.fence),
+    });
+    // Else somebody has claimed it meanwhile, by a message of before.
+    if (after !== undefined) return;
+  }
 }

@@ -39,7 +39,12 @@ export async function retryBatch(
     const queued = await changeBatch(
       deps,
       batch,
-      { status: 'queued', generation: batch.generation + 1, pipelineVersion: version },
+      {
+        status: 'queued',
+        generation: batch.generation + 1,
+        pipelineVersion: version,
+        spentBeforeUsd: batch.totals?.costUsd ?? 0,
+      },
       ['startedAt', 'finishedAt', 'error', 'results', 'totals', 'ttl'],
     );
     if (queued === undefined) return undefined;

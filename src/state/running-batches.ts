@@ -1,3 +1,4 @@
+import type { Condition } from '../aws/tables.ts';
 import { type AdvanceMessage, batchWorkQueue } from '../core/batch-messages.ts';
 import type { StateDeps } from './state-deps.ts';
 
@@ -14,12 +15,27 @@ export interface RunningBatch {
 
 /** Safe to run twice. Throws AwsError. */
 export async function noteRunning(deps: StateDeps, { batchId, tenant }: RunningBatch): Promise<void> {
-  await deps.tables.put('control', { pk: partition, sk: batchId, tenant });
+  await deps.tables.put('control', { pk: partition, sk: batchId, tenant, at: deps.now() });
 }
 
-/** Safe to run twice. Throws AwsError. */
-export async function forgetRunning(deps: StateDeps, batchId: string): Promise<void> {
-  await deps.tables.delete('control', { pk: partition, sk: batchId });
+/** A submit or a retry is through within seconds; what it noted and never wrote is looked at for so long. */
+const youngMs = 10 * 60_000;
+
+/**
+ * An entry that is younger than the end of the batch is there for what comes next:
+ *
+ *     caller:    note -------------------------- record (again queued)
+ *     scheduler:      reads it: final -- forget if the note is older than its end: refused
+ */
+const isOld = (before: number): Condition => ({
+  expression: 'attribute_not_exists(#at) OR #at <= :before',
+  values: { before },
+});
+
+/** Takes the entry away. @param endedAt when the batch ended, if there is one. Safe to run twice. Throws AwsError. */
+export async function forgetRunning(deps: StateDeps, batchId: string, endedAt = 0): Promise<void> {
+  const before = Math.max(endedAt, deps.now() - youngMs);
+  await deps.tables.delete('control', { pk: partition, sk: batchId }, isOld(before));
 }
 
 /** All of them, of all tenants. Throws AwsError. */

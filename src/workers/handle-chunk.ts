@@ -5,7 +5,9 @@ import { persist } from '../aws/persist.ts';
 import { type ChunkMessage, chunkMessageSchema } from '../core/batch-messages.ts';
 import type { Step } from '../core/pipeline.ts';
 import { jitteredSeconds } from '../core/retry-delay.ts';
-import { readChunkInputs } from '../state/chunk-inputs.ts';
+import type { TraceCarrier } from '../core/trace-carrier.ts';
+import { endChunk } from '../state/checkpoint-chunk.ts';
+import { chunkInputsOrLoss } from '../state/chunk-inputs.ts';
 import { claimChunk } from '../state/claim-chunk.ts';
 import { askToAdvance } from '../state/running-batches.ts';
 import type { ChunkDeps } from './chunk-deps.ts';
@@ -22,6 +24,9 @@ const claimMs = 60_000;
 export interface ChunkInHand extends HeldMessage {
   /** Undefined: nobody here can read it. */
   message: ChunkMessage | undefined;
+  receiveCount: number;
+  /** Of the span that sent it. */
+  trace: TraceCarrier | undefined;
   /** Undefined until the chunk is claimed. */
   run?: ChunkRun;
 }
@@ -73,7 +78,7 @@ async function act(deps: ChunkDeps, message: ChunkMessage, queue: string, place:
   const steps = await deps.readSpec(batch);
   const call = callOf(steps, message);
   if (call === undefined) return { kind: 'delete' };
-  const { source, records } = await readChunkInputs(state, { tenant, batchId, steps, step, chunk });
+  const { source, records, lost } = await chunkInputsOrLoss(state, { tenant, batchId, steps, step, chunk });
   const claim = await persist(
     () => claimChunk(state, deps.workerId, message, { records: source.records, holds: place.holds }),
     { logger: deps.logger, forMs: claimMs, signal: place.draining },
@@ -83,6 +88,12 @@ async function act(deps: ChunkDeps, message: ChunkMessage, queue: string, place:
     return { kind: 'hide', seconds: Math.ceil(claim.retryAfterMs / 1000 + 2 * state.random()) };
   if (claim.kind === 'done') {
     // Its worker may have died between the end and the word of it.
+    await askToAdvance(state, message);
+    return { kind: 'delete' };
+  }
+  if (lost !== undefined) {
+    const item = claim.chunk;
+    if (!(await endChunk(state, { batchId, step, chunk, item }, item, lost))) return { kind: 'leave' };
     await askToAdvance(state, message);
     return { kind: 'delete' };
   }

@@ -7,6 +7,8 @@ import type { ReduceStep } from '../../src/core/pipeline.ts';
 import type { Group } from '../../src/core/reduce-groups.ts';
 import { createExpressions, type Expressions } from '../../src/runtime/expressions.ts';
 import { asChunk, asSource, chunkKey, sourceKey } from '../../src/state/batch-item.ts';
+import { endChunk } from '../../src/state/checkpoint-chunk.ts';
+import { claimChunk } from '../../src/state/claim-chunk.ts';
 import type { StateDeps } from '../../src/state/state-deps.ts';
 import {
   answerLevel,
@@ -128,6 +130,40 @@ describe('planned again', () => {
     const anew = asChunk(await state.tables.get('batches', chunkKey(run.batch.pk, 'topics@1', 0)));
     expect(anew).toMatchObject({ status: 'open', segments: [], totals: { succeeded: 0, costUsd: 0.5 } });
     expect(countBits(anew?.ended)).toBe(0);
+  });
+
+  it('takes nothing from whoever still works on the calls of an earlier plan', async () => {
+    const run = aRun({ maxRecordsPerCall: 2 });
+    const { pk: batchId } = run.batch;
+    await write(run, 10, classified(1));
+    await plan(run, 1);
+    const message = { v: 1, type: 'chunk', batchId, tenant, generation: 1, step: 'topics@1', chunk: 0 } as const;
+    const claim = await claimChunk(state, 'late', message, { records: 5, holds: false });
+    if (claim.kind !== 'claimed') throw new Error(claim.kind);
+    const kept = Array.from({ length: 9 }, (_, n) => classified(1)(n + 1));
+    await writeAnswers(state, batchId, 'classify', 0, kept);
+    await plan(run, 1);
+    const { chunk: item } = claim;
+    const stale = { ...item, segments: ['stale'], ended: new Uint8Array([31]) };
+    expect(await endChunk(state, { batchId, step: 'topics@1', chunk: 0, item }, stale)).toBe(false);
+    expect(asChunk(await state.tables.get('batches', chunkKey(batchId, 'topics@1', 0)))).toMatchObject({
+      status: 'open',
+      segments: [],
+    });
+  });
+
+  it('asks again in a chunk that an earlier plan had and the last had not', async () => {
+    const run = aRun({ maxRecordsPerCall: 2 });
+    await write(run, 400, classified(1), 400);
+    expect(await plan(run, 1)).toMatchObject({ chunks: 2 });
+    await answerLevel(state, run.batch.pk, 'topics@1', () => 'answered');
+    const all = Array.from({ length: 400 }, (_, n) => classified(1)(n));
+    await writeAnswers(state, run.batch.pk, 'classify', 0, all.slice(0, 200));
+    expect(await plan(run, 1)).toMatchObject({ chunks: 1 });
+    await writeAnswers(state, run.batch.pk, 'classify', 0, all);
+    expect(await plan(run, 1)).toMatchObject({ chunks: 2 });
+    const last = asChunk(await state.tables.get('batches', chunkKey(run.batch.pk, 'topics@1', 1)));
+    expect(last).toMatchObject({ status: 'open', segments: [] });
   });
 
   it('stops when its lease is lost', async () => {

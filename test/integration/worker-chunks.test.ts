@@ -343,3 +343,21 @@ test('chunks of two tenants take turns, record by record', async () => {
   await a.done();
   await worker.stop();
 });
+
+test.each([
+  ['changed', 'input_changed'],
+  ['deleted', 'input_missing'],
+])('an input that was %s ends its chunks, which would come back for ever', async (how, code) => {
+  const batch = await batchOf({ records: prompts(3, how) });
+  const key = `demo/files/${batch.batchId}`;
+  const { objects } = rig.stores.state;
+  await (how === 'changed'
+    ? objects.putText(key, '{"id":"another"}\n', 'application/jsonl')
+    : objects.deleteUnder(key));
+  const worker = await rig.startWorker();
+  await batch.send();
+  expect(await batch.done()).toMatchObject({ error: { code }, segments: [], totals: { succeeded: 0, failed: 0 } });
+  await isEmpty();
+  expect(await advances(batch.batchId)).toBe(1);
+  await worker.stop();
+});
