@@ -79,7 +79,7 @@ module.exports = {
       name: 'process-parts-only-in-runtime',
       severity: 'error',
       from: { path: '^src/', pathNot: '^src/runtime/' },
-      to: { path: '(^|node_modules/)(pino|prom-client|close-with-grace)(/|$)' },
+      to: { path: '(^|node_modules/)(pino|prom-client|close-with-grace|@opentelemetry)(/|$)' },
     },
     { name: 'no-circular', severity: 'error', from: {}, to: { circular: true } },
     { name: 'no-orphans', severity: 'error', from: { orphan: true, pathNot: '[.]test[.]ts$|^src/main[.]ts$' }, to: {} },

@@ -8,7 +8,7 @@ import { defineConfig } from 'vitest/config';
  * No test asserts a time: the bounds below only end what hangs.
  */
 const alone = ['request-cost', 'local-start', 'priority'].map((name) => `test/e2e/${name}.test.ts`);
-const longer = ['live-*', 'fanout-*', 'batch-*', 'web-*'].map((name) => `test/e2e/${name}.test.ts`);
+const longer = ['live-*', 'fanout-*', 'batch-*', 'web-*', 'tracing'].map((name) => `test/e2e/${name}.test.ts`);
 const longerAlone = ['live-many-sockets', 'live-restart', 'live-stuck-reader'].map(
   (name) => `test/e2e/${name}.test.ts`,
 );

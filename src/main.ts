@@ -12,6 +12,7 @@ import { createLogger } from './runtime/logger.ts';
 import { createMetrics } from './runtime/metrics.ts';
 import type { ProcessDeps, Stop } from './runtime/process-deps.ts';
 import { runUntilStopped } from './runtime/shutdown.ts';
+import { startTracing } from './runtime/tracing.ts';
 import { openState } from './state/open-state.ts';
 import { startWorker } from './workers/worker-mode.ts';
 
@@ -38,7 +39,12 @@ function modeCommand(mode: string, description: string, start: (deps: ProcessDep
         const stopping = new AbortController();
         const deps = processDeps(mode, stopping.signal);
         const { logger, config } = deps;
-        await runUntilStopped({ graceMs: config.times.stopTimeoutMs, logger, stopping, start: () => start(deps) });
+        const traced = async (): Promise<Stop> => {
+          const stopTracing = await startTracing(config, { mode, logger });
+          const stop = await start(deps);
+          return () => stop().finally(stopTracing);
+        };
+        await runUntilStopped({ graceMs: config.times.stopTimeoutMs, logger, stopping, start: traced });
       }),
   });
 }

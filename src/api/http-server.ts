@@ -25,6 +25,7 @@ import { serveWebSocket } from './live/websocket-route.ts';
 import { serveDocs } from './openapi.ts';
 import { collectRoutes } from './other-methods.ts';
 import { logRequests, requestId } from './request-log.ts';
+import { traceRequests } from './request-traces.ts';
 import { serveSchedules } from './schedules/schedule-routes.ts';
 import { createSubmitRate } from './submit-rate.ts';
 import { serveFanouts, serveSubmit } from './submit-route.ts';
@@ -56,6 +57,7 @@ export async function createHttpServer(deps: ApiDeps): Promise<Api> {
   app.setSerializerCompiler(serializerCompiler);
   app.decorateRequest('tenant', null);
   app.decorateRequest('scopes', null);
+  traceRequests(app);
   logRequests(app, deps);
   endConnectionsOnClose(app);
   limitBodyTime(app);

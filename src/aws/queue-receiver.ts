@@ -1,6 +1,8 @@
 import type { SQSClient } from '@aws-sdk/client-sqs';
 import { Consumer } from 'sqs-consumer';
 import type { Logger } from '../runtime/logger.ts';
+import { isTracing } from '../runtime/tracing.ts';
+import { traceAttributes } from './message-trace.ts';
 import { type ReceivedMessage, toReceived } from './queues.ts';
 
 /**
@@ -48,6 +50,7 @@ export function startReceiver(options: ReceiverOptions): () => Promise<void> {
     visibilityTimeout: options.visibilitySeconds,
     waitTimeSeconds,
     messageSystemAttributeNames: ['SentTimestamp', 'ApproximateReceiveCount'],
+    ...(isTracing() && { messageAttributeNames: traceAttributes }),
     shouldDeleteMessages: false,
     authenticationErrorTimeout: errorPauseMs,
     async preReceiveMessageCallback() {

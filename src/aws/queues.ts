@@ -7,7 +7,10 @@ import {
   SendMessageBatchCommand,
   type SQSClient,
 } from '@aws-sdk/client-sqs';
+import type { TraceCarrier } from '../core/trace-carrier.ts';
+import { isTracing } from '../runtime/tracing.ts';
 import { awsCall } from './aws-error.ts';
+import { fromTraceAttributes, toTraceAttributes, traceAttributes, withSendSpan } from './message-trace.ts';
 import { perQueue } from './queue-batches.ts';
 import { createSendLinger } from './send-linger.ts';
 
@@ -24,6 +27,8 @@ export interface ReceivedMessage {
   /** When it was first sent, epoch ms; a dead-letter queue keeps that time. */
   sentAtMs: number;
   receiveCount: number;
+  /** Of the span that sent it. */
+  trace?: TraceCarrier;
 }
 
 export interface QueueDepth {
@@ -62,7 +67,7 @@ interface Hide {
 export function createQueues(client: SQSClient): Queues {
   const url = queueUrls(client);
   const linger = createSendLinger();
-  const sends = perQueue<OutgoingMessage>(
+  const sends = perQueue<OutgoingMessage & { trace: TraceCarrier | undefined }>(
     () => linger.lingerMs(Date.now()),
     async (queue, messages) => {
       const QueueUrl = await url(queue);
@@ -71,6 +76,7 @@ export function createQueues(client: SQSClient): Queues {
         MessageBody: message.body,
         MessageGroupId: message.groupId,
         ...(message.delaySeconds !== undefined && { DelaySeconds: message.delaySeconds }),
+        ...toTraceAttributes(message.trace),
       }));
       return await awsCall('SQS SendMessageBatch', () =>
         client.send(new SendMessageBatchCommand({ QueueUrl, Entries })),
@@ -106,7 +112,7 @@ export function createQueues(client: SQSClient): Queues {
     url,
     send(queue, message) {
       linger.arrived(Date.now());
-      return sends(queue).load(message);
+      return withSendSpan(queue, (trace) => sends(queue).load({ ...message, trace }));
     },
     delete: (queue, receiptHandle) => deletes(queue).load(receiptHandle),
     hide: (queue, receiptHandle, seconds) => hides(queue).load({ receiptHandle, seconds }),
@@ -119,6 +125,7 @@ export function createQueues(client: SQSClient): Queues {
         VisibilityTimeout: hideSeconds,
         WaitTimeSeconds: 0,
         MessageSystemAttributeNames: ['SentTimestamp', 'ApproximateReceiveCount'],
+        ...(isTracing() && { MessageAttributeNames: traceAttributes }),
       });
       const answer = await awsCall('SQS ReceiveMessage', () => client.send(request));
       return (answer.Messages ?? []).map(toReceived);
@@ -146,12 +153,14 @@ export function toReceived(message: {
   Body?: string | undefined;
   ReceiptHandle?: string | undefined;
   Attributes?: Record<string, string> | undefined;
+  MessageAttributes?: Record<string, { StringValue?: string | undefined }> | undefined;
 }): ReceivedMessage {
   return {
     body: message.Body ?? '',
     receiptHandle: message.ReceiptHandle ?? '',
     sentAtMs: Number(message.Attributes?.SentTimestamp ?? 0),
     receiveCount: Number(message.Attributes?.ApproximateReceiveCount ?? 1),
+    ...(message.MessageAttributes !== undefined && fromTraceAttributes(message.MessageAttributes)),
   };
 }
 

@@ -3,6 +3,7 @@ import type { Stop } from '../runtime/process-deps.ts';
 import type { AwsClients } from './clients.ts';
 import type { HeldMessage, HeldMessages } from './held-messages.ts';
 import { endMessage, type MessageEnd } from './message-end.ts';
+import { withMessageSpan } from './message-trace.ts';
 import { startReceiver } from './queue-receiver.ts';
 import type { Queues, ReceivedMessage } from './queues.ts';
 
@@ -16,13 +17,15 @@ export interface ServedQueue {
   queue: string;
   slots: number;
   visibilitySeconds: number;
+  /** How the handling belongs to the trace of whoever sent the message; `child` by default. */
+  traced?: 'child' | 'link';
   /** Never throws. */
   handle(message: ReceivedMessage): Promise<MessageEnd>;
 }
 
 /** Starts to serve it. The stop waits for what is being handled. Throws AwsError if the queue cannot be found. */
 export async function serveQueue(options: ServedQueue): Promise<Stop> {
-  const { clients, queues, held, logger, queue, slots, visibilitySeconds } = options;
+  const { clients, queues, held, logger, queue, slots, visibilitySeconds, traced = 'child' } = options;
   const running = new Set<Promise<void>>();
   let stopping = false;
   let wake: (() => void) | undefined;
@@ -31,7 +34,9 @@ export async function serveQueue(options: ServedQueue): Promise<Stop> {
     const holding: HeldMessage = { queue, receiptHandle: message.receiptHandle };
     held.hold(holding);
     // What still comes while the process stops goes to another one at once.
-    const end: MessageEnd = stopping ? { kind: 'hide', seconds: 0 } : await options.handle(message);
+    const end: MessageEnd = stopping
+      ? { kind: 'hide', seconds: 0 }
+      : await withMessageSpan({ ...message, queue }, traced, () => options.handle(message));
     await endMessage({ queues, held, logger }, holding, end);
   };
 

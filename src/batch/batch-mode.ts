@@ -119,6 +119,7 @@ function serving(
     queue: `${config.prefix}${queue}`,
     slots: most,
     visibilitySeconds: config.times.visibilityMs / 1000,
+    traced: 'link' as const,
   };
 }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { finalStatuses, jobKinds } from './job.ts';
+import { traceCarrierSchema } from './trace-carrier.ts';
 
 /**
  * The end of a job as it is told to the world: thin, a pointer with what a filter needs. Published to the topic `events`
@@ -19,6 +20,7 @@ export const jobEventSchema = z.object({
   /** Of a fan-out's branch: whose it is. */
   parent: z.object({ id: z.string(), generation: z.int(), index: z.int(), name: z.string() }).optional(),
   hasWebhook: z.boolean().optional(),
+  trace: traceCarrierSchema,
 });
 export type JobEvent = z.infer<typeof jobEventSchema>;
 

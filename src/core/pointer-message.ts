@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { traceCarrierSchema } from './trace-carrier.ts';
 
 /**
  * What travels through a lane's queues: a pointer to the job, never its content, so that a message is always small
@@ -10,6 +11,7 @@ const pointerSchema = z.object({
   generation: z.int().min(1),
   tenant: z.string().min(1),
   lane: z.string().min(1),
+  trace: traceCarrierSchema,
 });
 export type Pointer = z.infer<typeof pointerSchema>;
 

@@ -1,5 +1,6 @@
 import { requestsTopic } from '../core/job-event.ts';
 import { writePointer } from '../core/pointer-message.ts';
+import { traceField } from '../runtime/tracing.ts';
 import { pointerOf } from '../state/enqueue-job.ts';
 import type { JobItem } from '../state/job-item.ts';
 import type { RouterDeps } from './router-deps.ts';
@@ -17,7 +18,7 @@ export async function publishBranches(
     await bus.putAll(
       waiting.map((child) => ({
         detailType: 'job.requested',
-        detail: { ...pointerOf(child), priority: child.priority },
+        detail: { ...pointerOf(child), ...traceField(), priority: child.priority },
       })),
     );
     return;
@@ -25,7 +26,7 @@ export async function publishBranches(
   await state.topics.publishAll(
     requestsTopic,
     waiting.map((child) => ({
-      body: writePointer(pointerOf(child)),
+      body: writePointer({ ...pointerOf(child), ...traceField() }),
       attributes: { lane: child.lane, priority: child.priority },
     })),
   );

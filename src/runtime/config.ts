@@ -135,6 +135,8 @@ export interface Config {
   retentionMs: number;
   times: WorkerTimes;
   chunks: ChunkLimits;
+  /** Whether spans go anywhere. Where to, and all else of traces, are OpenTelemetry's own variables, read by its SDK. */
+  traces: boolean;
 }
 
 /** How long a worker keeps a chunk, and how often it stores what it has of it. */
@@ -215,6 +217,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       checkpointMs: e.PENSTOCK_CHECKPOINT_SECONDS * 1000,
       checkpointRecords: e.PENSTOCK_CHECKPOINT_RECORDS,
     },
+    traces: wantsTraces(withoutEmpty(env)),
   };
 }
 
@@ -232,6 +235,12 @@ export function fleetSecrets(config: Pick<Config, 'fleet'>): string[] {
       `PENSTOCK_FLEET_SECRET: needed, with ${shortestSecret} characters or more; the same for all processes of the fleet`,
     );
   return secrets;
+}
+
+/** Only with somewhere to send them: the SDK's own default would be a collector on this host. */
+function wantsTraces(env: NodeJS.ProcessEnv): boolean {
+  if (env.OTEL_SDK_DISABLED?.toLowerCase() === 'true' || env.OTEL_TRACES_EXPORTER === 'none') return false;
+  return env.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined || env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT !== undefined;
 }
 
 /** A compose file passes unset variables on as empty strings: they mean the default. */

@@ -1,5 +1,6 @@
 import type { FinalStatus } from '../core/job.ts';
 import { eventAttributes, eventsTopic, type JobEvent } from '../core/job-event.ts';
+import { traceField } from '../runtime/tracing.ts';
 import type { JobItem } from './job-item.ts';
 import type { StateDeps } from './state-deps.ts';
 
@@ -30,5 +31,6 @@ function jobEvent(job: JobItem): JobEvent {
       parent: { id: parent.id, generation: parent.generation, index: parent.index, name: parent.name },
     }),
     ...(job.hasWebhook === true && { hasWebhook: true }),
+    ...traceField(),
   };
 }

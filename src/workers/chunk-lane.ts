@@ -1,4 +1,5 @@
 import { endMessage, type MessageEnd } from '../aws/message-end.ts';
+import { withMessageSpan } from '../aws/message-trace.ts';
 import type { ReceivedMessage } from '../aws/queues.ts';
 import { laneQueueName } from '../aws/resource-names.ts';
 import type { ChunkDeps } from './chunk-deps.ts';
@@ -57,8 +58,9 @@ export class ChunkLane {
 
   /** Takes what a poll brought. */
   onMessages(messages: readonly ReceivedMessage[]): void {
-    for (const { body, receiptHandle } of messages) {
-      const inHand: ChunkInHand = { queue: this.#queue, receiptHandle, message: readChunkMessage(body) };
+    for (const { body, receiptHandle, receiveCount, trace } of messages) {
+      const message = readChunkMessage(body);
+      const inHand: ChunkInHand = { queue: this.#queue, receiptHandle, message, receiveCount, trace };
       this.#deps.held.hold(inHand);
       const holds = this.#holds(inHand);
       const handled: Promise<void> = this.#handle(inHand, holds).finally(() => {
@@ -76,7 +78,8 @@ export class ChunkLane {
       const line = run?.next();
       if (run === undefined || line === undefined) break;
       this.#records += 1;
-      void runRecord(this.#deps, run, line).finally(() => {
+      const ended = run.within(() => runRecord(this.#deps, run, line));
+      void ended.finally(() => {
         this.#records -= 1;
         this.update();
       });
@@ -135,7 +138,10 @@ export class ChunkLane {
     const onReady = (): void => this.update();
     const end: MessageEnd = this.#draining.signal.aborted
       ? { kind: 'hide', seconds: 0 }
-      : await handleChunk(this.#deps, inHand, { holds, begin, onReady, draining: this.#draining.signal });
+      : await withMessageSpan(inHand, 'link', (span) => {
+          span?.set(chunkAttributes(inHand));
+          return handleChunk(this.#deps, inHand, { holds, begin, onReady, draining: this.#draining.signal });
+        });
     const { run } = inHand;
     gauge.dec({ state: run === undefined ? 'read' : 'running' });
     if (run !== undefined) {
@@ -144,4 +150,14 @@ export class ChunkLane {
     }
     await endMessage({ queues: state.queues, held, logger }, inHand, end);
   }
+}
+
+function chunkAttributes({ message }: ChunkInHand) {
+  if (message === undefined) return {};
+  return {
+    'penstock.batch.id': message.batchId,
+    'penstock.tenant': message.tenant,
+    'penstock.batch.step': message.step,
+    'penstock.batch.chunk': message.chunk,
+  };
 }

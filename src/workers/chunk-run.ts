@@ -3,6 +3,7 @@ import type { ChunkMessage } from '../core/batch-messages.ts';
 import { hasBit, setBit } from '../core/bitmap.ts';
 import { addUsage, type Usage } from '../core/job.ts';
 import { isFailedLine, type RecordFailure, type RecordLine, type SegmentLine } from '../core/record-line.ts';
+import { keepSpan } from '../runtime/tracing.ts';
 import type { ChunkItem } from '../state/batch-item.ts';
 import type { ChunkProgress, HeldChunk } from '../state/checkpoint-chunk.ts';
 import { RunEnded } from './job-run.ts';
@@ -56,6 +57,8 @@ export class ChunkRun implements TurnTaker {
   readonly call: StepCall;
   readonly held: HeldChunk;
   readonly firstN: number;
+  /** Its records are begun from anywhere: this runs them in the span of the chunk. */
+  readonly within = keepSpan();
   /** Aborted when no record may begin any more. */
   readonly closing = new AbortController();
   /** Aborted when the calls that run have to end. */

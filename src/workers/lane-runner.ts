@@ -1,5 +1,6 @@
 import type { HeldMessages } from '../aws/held-messages.ts';
 import { endMessage, type MessageEnd } from '../aws/message-end.ts';
+import { withMessageSpan } from '../aws/message-trace.ts';
 import type { ReceivedMessage } from '../aws/queues.ts';
 import { laneQueueName } from '../aws/resource-names.ts';
 import type { Priority } from '../core/job.ts';
@@ -166,10 +167,12 @@ export class LaneRunner {
       this.#live.set(job.pk, live);
       return { job, live, signal: controller.signal, draining: this.#draining.signal };
     };
-    const end = await handleMessage(this.#deps, message, {
-      holds: copies > 1 && jobId !== '',
-      begin,
-      draining: this.#draining.signal,
+    const holds = copies > 1 && jobId !== '';
+    const end = await withMessageSpan(message, 'child', async (span) => {
+      span?.set({ 'penstock.job.id': jobId, 'penstock.tenant': tenant, 'penstock.lane': this.#deps.lane.name });
+      const handled = await handleMessage(this.#deps, message, { holds, begin, draining: this.#draining.signal });
+      span?.set({ 'penstock.message.end': handled.kind });
+      return handled;
     });
     count(this.#inHand, jobId, -1);
     count(this.#busyByTenant, tenant, -1);

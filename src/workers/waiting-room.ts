@@ -1,18 +1,24 @@
 import type { HeldMessage } from '../aws/held-messages.ts';
 import type { ReceivedMessage } from '../aws/queues.ts';
 import { type ReadPointer, readPointer } from '../core/pointer-message.ts';
+import type { TraceCarrier } from '../core/trace-carrier.ts';
 
 /** A message that this worker has received: what it says, and how to answer for it. */
 export interface LaneMessage extends HeldMessage {
   read: ReadPointer;
   receiveCount: number;
   receivedAtMs: number;
+  /** Of the span that sent it. */
+  trace: TraceCarrier | undefined;
 }
 
 /** Reads a received message. */
 export function toLaneMessage(queue: string, message: ReceivedMessage, nowMs: number): LaneMessage {
   const { receiptHandle, receiveCount, body } = message;
-  return { queue, receiptHandle, receiveCount, read: readPointer(body), receivedAtMs: nowMs };
+  const read = readPointer(body);
+  // A branch comes through SNS or EventBridge, which carry a body only.
+  const trace = message.trace ?? (read.kind === 'pointer' ? read.pointer.trace : undefined);
+  return { queue, receiptHandle, receiveCount, read, receivedAtMs: nowMs, trace };
 }
 
 /** Whose message it is; messages that cannot be read share a name that no tenant has. */

@@ -10,6 +10,7 @@ import { persist } from '../aws/persist.ts';
 import { startReceiver } from '../aws/queue-receiver.ts';
 import type { ReceivedMessage } from '../aws/queues.ts';
 import { laneQueueName } from '../aws/resource-names.ts';
+import { tracedBedrock } from '../aws/traced-bedrock.ts';
 import { priorities } from '../core/job.ts';
 import type { Lane, Lanes } from '../core/lanes.ts';
 import { type WorkerNote, workerNoteSchema } from '../core/live-frames.ts';
@@ -75,7 +76,7 @@ export async function startWorker(deps: ProcessDeps): Promise<Stop> {
   const lease: { keeper?: LeaseKeeper } = {};
   const workerId = `${hostname().slice(0, 40)}-${process.pid}-${randomBytes(4).toString('hex')}`;
   const targets = {
-    bedrock: createBedrock(clients.bedrock),
+    bedrock: tracedBedrock(createBedrock(clients.bedrock)),
     agents: createAgents(clients.agents),
     outgoing: createOutgoingHttp(config),
   };

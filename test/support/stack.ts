@@ -71,7 +71,7 @@ export type Stack = JobClient & {
 
 /**
  * Starts the emulators and the service as processes on free ports, provisioned and ready. Nothing of the developer's own
- * `PENSTOCK_*`, `EMULATOR_*` or `AWS_*` reaches them. With PENSTOCK_TEST_LOGS=1 all their logs go to stderr.
+ * `PENSTOCK_*`, `EMULATOR_*`, `OTEL_*` or `AWS_*` reaches them. With PENSTOCK_TEST_LOGS=1 all their logs go to stderr.
  * Rejects, leaving nothing behind, when a part does not get ready.
  */
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
@@ -177,6 +177,6 @@ async function provision(
 }
 
 function withoutOwn(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const own = Object.entries(env).filter(([name]) => !/^(PENSTOCK|EMULATOR)_/.test(name));
+  const own = Object.entries(env).filter(([name]) => !/^(PENSTOCK|EMULATOR|OTEL)_/.test(name));
   return Object.fromEntries(own);
 }
