@@ -13,6 +13,8 @@ h4, h5, h6 { font-size: 1rem; }
 a { color: var(--accent); }
 table { border-collapse: collapse; display: block; overflow-x: auto; margin: 1rem 0; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; vertical-align: top; padding: .4rem .8rem; border-bottom: 1px solid var(--line); }
+/* Names stand in the first column: beside a long text their words would be cut to letters. */
+th, td:first-child { overflow-wrap: break-word; }
 th { color: var(--soft); font-weight: 600; font-size: .9rem; }
 blockquote { margin: 1rem 0; padding: .5rem 1rem; border-left: 3px solid #d55e00; background: var(--panel); }
 blockquote p { margin: 0; }
