@@ -60,7 +60,6 @@ async function startBatch(
   request: BatchRequest,
 ): Promise<RequestError[]> {
   const { state, prepare } = deps;
-  if (request.webhook !== undefined) return [noWebhook];
   const prepared = await prepare(tenant, request);
   if (prepared.kind === 'refused') return prepared.errors;
   const batchId = batchIdOfToken(tenant, taskToken);

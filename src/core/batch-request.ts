@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { fileIdPattern } from './batch-id.ts';
-import { metadataSchema, webhookSchema } from './job-request.ts';
+import { metadataSchema } from './job-request.ts';
 import { stepsSchema } from './pipeline.ts';
 
 /** What `POST /v1/batches` takes. Strict: a field that is not served is refused. */
@@ -36,7 +36,6 @@ export const batchRequestSchema = z
   .strictObject({
     input: batchInputSchema.describe('A file id, an S3 URI, or a prefix that ends with /'),
     ...pipelineChoice,
-    webhook: webhookSchema.optional(),
   })
   .superRefine((request, context) => {
     if ((request.pipeline === undefined) === (request.steps === undefined))

@@ -37,7 +37,6 @@ export interface BatchItem {
   maxRecords?: number;
   maxCostUsd?: number;
   metadata?: Record<string, string>;
-  webhook?: { url: string };
   /** The schedule that started it. */
   scheduleId?: string;
   /** Of a Step Functions task that waits for it. */

@@ -74,7 +74,7 @@ async function again(deps: StateDeps, batch: BatchItem, fresh: BatchItem): Promi
 
 function newBatch(deps: StateDeps, submission: BatchSubmission): BatchItem {
   const { tenant, request, steps, inputUri, idempotencyKey, batchId = newBatchId(tenant, idempotencyKey) } = submission;
-  const { pipeline, maxRecords, maxCostUsd, metadata, webhook } = request;
+  const { pipeline, maxRecords, maxCostUsd, metadata } = request;
   const { scheduleId, taskToken } = submission;
   const now = deps.now();
   return {
@@ -93,7 +93,6 @@ function newBatch(deps: StateDeps, submission: BatchSubmission): BatchItem {
     ...(maxRecords !== undefined && { maxRecords }),
     ...(maxCostUsd !== undefined && { maxCostUsd }),
     ...(metadata !== undefined && { metadata }),
-    ...(webhook !== undefined && { webhook }),
     ...(scheduleId !== undefined && { scheduleId }),
     ...(taskToken !== undefined && { taskToken }),
     listKey: tenant,
