@@ -9,10 +9,18 @@ import { stopChunks } from '../state/stop-chunks.ts';
 import { advanceStep, type StepTurn } from './advance-step.ts';
 import type { BatchDeps, BatchTurn } from './batch-deps.ts';
 import type { BatchSession } from './batch-session.ts';
+import type { LongTasks } from './long-tasks.ts';
 import { settleSteps } from './settle-steps.ts';
 import { spentBy } from './spent-by.ts';
 import { splitInput } from './split-input.ts';
 import { writeResults } from './write-results.ts';
+
+/** What looks need beside the rest. */
+export type LookDeps = BatchDeps & { longTasks: LongTasks };
+
+/** `crowded`: what is next takes long, and enough of that runs in this process: come back. */
+export type Advanced = 'done' | 'crowded';
+type Next = 'again' | 'wait' | 'crowded';
 
 /**
  * What is next for a batch, decided from what is stored and from nothing else. Each look does all that can be done now:
@@ -26,29 +34,41 @@ import { writeResults } from './write-results.ts';
  *
  * Every part is safe to run again: a scheduler that dies anywhere is followed by one that reads the same.
  */
-export async function advanceBatch(deps: BatchDeps, session: BatchSession): Promise<void> {
+export async function advanceBatch(deps: LookDeps, session: BatchSession): Promise<Advanced> {
   for (;;) {
     session.signal.throwIfAborted();
     const batch = await readBatchItem(deps.state, session.lease.batchId);
     if (batch === undefined || (isFinalBatch(batch.status) && batch.results !== undefined)) {
       await forgetRunning(deps.state, session.lease.batchId, batch?.finishedAt);
-      return;
+      return 'done';
     }
     const { lease, signal } = session;
     const turn: BatchTurn = { batch, steps: inOrder(await deps.readSpec(batch)), lease, signal };
-    if ((await lookOnce(deps, session, turn)) === 'wait') return;
+    const next = await lookOnce(deps, session, turn);
+    if (next !== 'again') return next === 'wait' ? 'done' : next;
   }
 }
 
-async function lookOnce(deps: BatchDeps, session: BatchSession, turn: BatchTurn): Promise<'again' | 'wait'> {
+async function lookOnce(deps: LookDeps, session: BatchSession, turn: BatchTurn): Promise<Next> {
   const { batch } = turn;
-  if (isFinalBatch(batch.status) || batch.status === 'finishing') return await finish(deps, session, turn);
-  if (batch.chunks === undefined) return await split(deps, turn);
+  if (isFinalBatch(batch.status) || batch.status === 'finishing')
+    return await asLongTask(deps, turn, () => finish(deps, session, turn));
+  if (batch.chunks === undefined) return await asLongTask(deps, turn, () => split(deps, turn));
   if (batch.status !== 'running') {
     await changeBatch(deps.state, batch, { status: 'running', startedAt: batch.startedAt ?? deps.state.now() });
     return 'again';
   }
   return await runSteps(deps, session, turn);
+}
+
+async function asLongTask<T>({ longTasks }: LookDeps, { batch }: BatchTurn, run: () => Promise<T>) {
+  const end = longTasks.begin(batch.pk);
+  if (end === undefined) return 'crowded';
+  try {
+    return await run();
+  } finally {
+    end();
+  }
 }
 
 async function split(deps: BatchDeps, turn: BatchTurn): Promise<'again'> {
@@ -67,18 +87,18 @@ async function split(deps: BatchDeps, turn: BatchTurn): Promise<'again'> {
   return 'again';
 }
 
-async function runSteps(deps: BatchDeps, session: BatchSession, turn: BatchTurn): Promise<'again' | 'wait'> {
+async function runSteps(deps: LookDeps, session: BatchSession, turn: BatchTurn): Promise<Next> {
   const { batch, steps } = turn;
   const states = await statesOf(deps, session, turn);
   // A scheduler may have died after it wrote down the failure of the step, and before that of the batch.
-  for (const { name } of steps) {
-    const error = states.get(name)?.error;
-    if (error !== undefined) return await failAt(deps, batch, name, error);
-  }
+  const broken = steps.find(({ name }) => states.get(name)?.error !== undefined)?.name;
+  if (broken !== undefined) return await failAt(deps, batch, broken, states.get(broken)?.error as BatchError);
   for (const step of steps) {
     const before = states.get(step.name) as StepItem;
     if (!isOpen(before) || !isReady(step, states)) continue;
-    const after = await advanceOrFail(deps, turn, { step, states });
+    const advance = () => advanceOrFail(deps, turn, { step, states });
+    const after = readsAllRecords(step) ? await asLongTask(deps, turn, advance) : await advance();
+    if (after === 'crowded') return after;
     if (after !== before) states.set(step.name, await writeStep(deps.state, turn.lease, after));
     if (after.error !== undefined) return await failAt(deps, batch, step.name, after.error);
   }
@@ -98,6 +118,9 @@ async function advanceOrFail(deps: BatchDeps, turn: BatchTurn, stepTurn: StepTur
     return { ...before, status: 'failed', finishedAt: deps.state.now(), error: lost };
   }
 }
+
+/** Steps that are looked at record by record, from the first to the last. */
+const readsAllRecords = ({ type }: Step): boolean => type === 'reduce' || type === 'report';
 
 const isOpen = ({ status }: StepItem): boolean => status === 'waiting' || status === 'running';
 

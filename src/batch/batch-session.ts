@@ -32,14 +32,15 @@ interface Entry {
 }
 
 type Look = (session: BatchSession) => Promise<void>;
-type Looked = 'looked' | 'busy';
+/** `covered`: a look that waits already, and whose message comes back if it fails, sees all that this one would. */
+type Looked = 'looked' | 'covered' | 'busy';
 
 /** The sessions of one process. */
 export class BatchSessions {
   readonly #deps: Pick<BatchDeps, 'state' | 'logger' | 'owner'>;
   readonly #open = new Map<string, Entry>();
   readonly #running = new Map<string, Promise<Looked>>();
-  /** Looks that wait for the running one: however many were asked for, there is one. */
+  /** Looks that wait for the running one: one for each batch, however many were asked for. */
   readonly #next = new Map<string, Promise<Looked>>();
   readonly #stopping = new AbortController();
 
@@ -48,14 +49,14 @@ export class BatchSessions {
   }
 
   /**
-   * Runs `look` with the batch's lease; looks that are asked for meanwhile become one, which begins after it.
+   * Runs `look` with the batch's lease; of looks that are asked for meanwhile the first begins after it, and the others are
+   * `covered` at once.
    * `busy` if another scheduler has the lease. Rejects with what `look` throws.
    */
   look(batchId: string, look: Look): Promise<Looked> {
     const current = this.#running.get(batchId);
     if (current === undefined) return this.#begin(batchId, look);
-    const waiting = this.#next.get(batchId);
-    if (waiting !== undefined) return waiting;
+    if (this.#next.has(batchId)) return Promise.resolve('covered');
     const later = current
       .catch(() => undefined)
       .then(() => {
@@ -86,7 +87,8 @@ export class BatchSessions {
     clearTimeout(entry.idle);
     try {
       await look(entry.session);
-      entry.idle = setTimeout(() => void this.#close(batchId), idleMs);
+      // Lost while it looked: whoever has the batch now goes on.
+      if (this.#open.get(batchId) === entry) entry.idle = setTimeout(() => void this.#close(batchId), idleMs);
       return 'looked';
     } catch (error) {
       // Half a look may have written what the kept states do not show.

@@ -104,6 +104,7 @@ test('of a batch that failed before it had records, and of one that was cancelle
     batch: { ...rest, status: 'failed', error },
     states: new Map([['ask', item({ status: 'failed', error })]]),
     files: [],
+    lines: { output: 0, errors: 0 },
   });
   expect(failed).toMatchObject({ status: 'failed', error, input: { files: [] }, counts: { succeeded: 0 } });
   expect(failed.steps).toMatchObject([

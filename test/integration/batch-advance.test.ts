@@ -163,3 +163,13 @@ describe('the list of the running', () => {
     expect([await isListed(never), await isListed(batchId)]).toEqual([false, false]);
   });
 });
+
+describe('ten huge batches at once', () => {
+  it('leave the slots to others: those too many are not begun, and come back', async () => {
+    const batchId = await rig.submit([ask('first')], 3);
+    expect(await rig.look(batchId, {}, 0)).toBe('crowded');
+    expect(await rig.batch(batchId)).toMatchObject({ status: 'queued' });
+    expect(await rig.look(batchId)).toBe('done');
+    expect(await rig.look(batchId, {}, 0)).toBe('done');
+  });
+});

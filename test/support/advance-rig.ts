@@ -1,6 +1,6 @@
-import { advanceBatch } from '../../src/batch/advance-batch.ts';
-import type { BatchDeps } from '../../src/batch/batch-deps.ts';
+import { type Advanced, advanceBatch, type LookDeps } from '../../src/batch/advance-batch.ts';
 import { BatchSessions } from '../../src/batch/batch-session.ts';
+import { createLongTasks } from '../../src/batch/long-tasks.ts';
 import { noTotals } from '../../src/core/batch.ts';
 import { hasBit, newBitmap, setBit } from '../../src/core/bitmap.ts';
 import { type Step, stepsSchema } from '../../src/core/pipeline.ts';
@@ -32,7 +32,8 @@ export interface AdvanceRig {
   stores: StateStores;
   state: StateDeps;
   submit(steps: unknown[], records: number, request?: { maxCostUsd?: number }): Promise<string>;
-  look(batchId: string, over?: Partial<StateDeps>): Promise<void>;
+  /** @param mostLong tasks that may take long */
+  look(batchId: string, over?: Partial<StateDeps>, mostLong?: number): Promise<Advanced>;
   batch(batchId: string): Promise<BatchItem>;
   step(batchId: string, name: string): Promise<StepItem | undefined>;
   chunk(batchId: string, step: string, chunk: number): Promise<ChunkItem | undefined>;
@@ -84,11 +85,11 @@ export async function startAdvanceRig(): Promise<AdvanceRig> {
       if (submitted.kind !== 'accepted') throw new Error(submitted.kind);
       return submitted.batch.pk;
     },
-    async look(batchId, over = {}) {
+    async look(batchId, over = {}, mostLong = 1) {
       schedulers += 1;
       const owner = `scheduler-${schedulers}`;
       const own = { ...state, ...over };
-      const deps: BatchDeps = {
+      const deps: LookDeps = {
         state: own,
         lanes,
         logger,
@@ -97,11 +98,16 @@ export async function startAdvanceRig(): Promise<AdvanceRig> {
         readSpec,
         workersOf: async () => 1,
         owner,
+        longTasks: createLongTasks(mostLong, state.now),
       };
       const sessions = new BatchSessions(deps);
       try {
-        const looked = await sessions.look(batchId, (session) => advanceBatch(deps, session));
+        let advanced = 'done' as Advanced;
+        const looked = await sessions.look(batchId, async (session) => {
+          advanced = await advanceBatch(deps, session);
+        });
         if (looked !== 'looked') throw new Error(looked);
+        return advanced;
       } finally {
         await sessions.stop();
       }
