@@ -1,10 +1,5 @@
 #!/usr/bin/env node
 import { defineCommand, runMain } from 'citty';
-import { startApi } from './api/api-mode.ts';
-import { keysCommand } from './api/keys-mode.ts';
-import { provision } from './aws/provision.ts';
-import { startBatchScheduler } from './batch/batch-mode.ts';
-import { startRouter } from './fanout/router-mode.ts';
 import { readClientConfig } from './runtime/client-config.ts';
 import { ConfigError, readConfig } from './runtime/config.ts';
 import { readLanes, readLimits } from './runtime/config-files.ts';
@@ -13,8 +8,6 @@ import { createMetrics } from './runtime/metrics.ts';
 import type { ProcessDeps, Stop } from './runtime/process-deps.ts';
 import { runUntilStopped } from './runtime/shutdown.ts';
 import { startTracing } from './runtime/tracing.ts';
-import { openState } from './state/open-state.ts';
-import { startWorker } from './workers/worker-mode.ts';
 
 /** The only file that acts on load: reads the configuration, starts one mode, hands its stop to shutdown. */
 
@@ -31,6 +24,7 @@ function processDeps(mode: string, stopping = new AbortController().signal): Pro
   };
 }
 
+/** A mode is loaded only where it runs: the others' libraries would take its memory, and a second of each command. */
 function modeCommand(mode: string, description: string, start: (deps: ProcessDeps) => Promise<Stop>) {
   return defineCommand({
     meta: { name: mode, description },
@@ -54,6 +48,10 @@ const provisionCommand = defineCommand({
   run: () =>
     orExplain(async () => {
       const deps = processDeps('provision');
+      const [{ openState }, { provision }] = await Promise.all([
+        import('./state/open-state.ts'),
+        import('./aws/provision.ts'),
+      ]);
       const { clients } = openState(deps.config, deps.metrics);
       await provision({ ...deps, clients });
       clients.destroy();
@@ -89,12 +87,20 @@ const people = {
 const penstock = defineCommand({
   meta: { name: 'penstock', description: 'Buffered generative AI on AWS' },
   subCommands: {
-    api: modeCommand('api', 'take jobs in, give results out', startApi),
-    worker: modeCommand('worker', 'pull the lanes, call the models', startWorker),
-    'fanout-router': modeCommand('fanout-router', 'split, join, deliver', startRouter),
-    'batch-scheduler': modeCommand('batch-scheduler', 'keep schedules, split and join batches', startBatchScheduler),
+    api: modeCommand('api', 'take jobs in, give results out', async (deps) =>
+      (await import('./api/api-mode.ts')).startApi(deps),
+    ),
+    worker: modeCommand('worker', 'pull the lanes, call the models', async (deps) =>
+      (await import('./workers/worker-mode.ts')).startWorker(deps),
+    ),
+    'fanout-router': modeCommand('fanout-router', 'split, join, deliver', async (deps) =>
+      (await import('./fanout/router-mode.ts')).startRouter(deps),
+    ),
+    'batch-scheduler': modeCommand('batch-scheduler', 'keep schedules, split and join batches', async (deps) =>
+      (await import('./batch/batch-mode.ts')).startBatchScheduler(deps),
+    ),
     provision: provisionCommand,
-    keys: keysCommand(() => processDeps('keys'), orExplain),
+    keys: async () => (await import('./api/keys-mode.ts')).keysCommand(() => processDeps('keys'), orExplain),
     ...people,
   },
 });
