@@ -105,6 +105,8 @@ async function act(deps: ChunkDeps, message: ChunkMessage, queue: string, place:
     mostUnsaved: 2 * deps.chunks.checkpointRecords,
     onReady: place.onReady,
   });
+  // A cancel tells those that have chunks by then: whoever claims later sees it here, and who has claimed before is told.
+  if ((await goesOn(state, message)) === undefined) run.stop({ kind: 'cancelled' });
   place.begin(run);
   return await runChunk(deps, run, queue);
 }

@@ -1,10 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AwsError } from '../../src/aws/aws-error.ts';
 import { chunkSize } from '../../src/core/dataset-chunk.ts';
+import { createSpecReader } from '../../src/state/batch-spec.ts';
 import { cancelBatch } from '../../src/state/cancel-batch.ts';
 import { retryBatch } from '../../src/state/retry-batch.ts';
 import { noteRunning, runningBatches } from '../../src/state/running-batches.ts';
 import { renewLease } from '../../src/state/worker-lease.ts';
+import type { ChunkDeps } from '../../src/workers/chunk-deps.ts';
+import { handleChunk } from '../../src/workers/handle-chunk.ts';
 import { type AdvanceRig, ask, startAdvanceRig, tenant } from '../support/advance-rig.ts';
 
 const most = chunkSize.mostRecords;
@@ -139,6 +142,32 @@ describe('a batch that is cancelled', () => {
     await rig.look(batchId);
     expect((await rig.batch(batchId)).results).toBeDefined();
     expect(await linesOf(batchId, 'output.jsonl')).toBe(4);
+  });
+});
+
+describe('a worker that claims a chunk', () => {
+  it('while its batch is cancelled, and whom nobody told, begins nothing', async () => {
+    const batchId = await rig.submit([ask('first')], 5);
+    await rig.look(batchId);
+    const update: typeof rig.state.tables.update = async (table, key, change) => {
+      // Claimed after the cancel looked for whom to tell.
+      if (change.set?.status === 'running') await cancelBatch(rig.state, tenant, batchId);
+      return await rig.state.tables.update(table, key, change);
+    };
+    const { signal } = new AbortController();
+    const deps = {
+      state: { ...rig.state, tables: { ...rig.state.tables, update } },
+      logger: rig.stores.logger,
+      readSpec: createSpecReader(rig.state),
+      workerId: 'late',
+      chunks: { turnMs: 60_000, checkpointMs: 60_000, checkpointRecords: 200 },
+      forced: signal,
+    } as unknown as ChunkDeps;
+    const message = { v: 1, type: 'chunk', batchId, tenant, generation: 1, step: 'first', chunk: 0 } as const;
+    const place = { holds: false, begin: () => undefined, onReady: () => undefined, draining: signal };
+    const inHand = { queue: 'nova-lite-batch', receiptHandle: 'r', message, receiveCount: 1, trace: undefined };
+    expect(await handleChunk(deps, inHand, place)).toEqual({ kind: 'delete' });
+    expect(await rig.chunk(batchId, 'first', 0)).toMatchObject({ status: 'open', segments: [] });
   });
 });
 
