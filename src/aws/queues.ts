@@ -8,9 +8,8 @@ import {
   type SQSClient,
 } from '@aws-sdk/client-sqs';
 import type { TraceCarrier } from '../core/trace-carrier.ts';
-import { isTracing } from '../runtime/tracing.ts';
 import { awsCall } from './aws-error.ts';
-import { fromTraceAttributes, toTraceAttributes, traceAttributes, withSendSpan } from './message-trace.ts';
+import { fromTraceAttributes, toTraceAttributes, withSendSpan } from './message-trace.ts';
 import { perQueue } from './queue-batches.ts';
 import { createSendLinger } from './send-linger.ts';
 
@@ -125,7 +124,6 @@ export function createQueues(client: SQSClient): Queues {
         VisibilityTimeout: hideSeconds,
         WaitTimeSeconds: 0,
         MessageSystemAttributeNames: ['SentTimestamp', 'ApproximateReceiveCount'],
-        ...(isTracing() && { MessageAttributeNames: traceAttributes }),
       });
       const answer = await awsCall('SQS ReceiveMessage', () => client.send(request));
       return (answer.Messages ?? []).map(toReceived);

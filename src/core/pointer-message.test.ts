@@ -12,6 +12,13 @@ test('a field of tomorrow within version 1 does not matter', () => {
   expect(readPointer(JSON.stringify({ ...pointer, hint: 'x' }))).toEqual({ kind: 'pointer', pointer });
 });
 
+test('whose trace it belongs to is read back; a wrong one is as good as none', () => {
+  const trace = { traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01` };
+  expect(readPointer(writePointer({ ...pointer, trace }))).toEqual({ kind: 'pointer', pointer: { ...pointer, trace } });
+  for (const wrong of ['x', { traceparent: 7 }, { tracestate: 'a=b' }, null])
+    expect(readPointer(JSON.stringify({ ...pointer, trace: wrong }))).toEqual({ kind: 'pointer', pointer });
+});
+
 test.each([2, 0, 1.5, -1])('version %s is one that this worker does not know', (version) => {
   expect(readPointer(JSON.stringify({ ...pointer, v: version }))).toEqual({ kind: 'unknown-version', version });
 });

@@ -62,6 +62,18 @@ test('what is given is read in its own form', () => {
   });
 });
 
+const collector = 'http://127.0.0.1:4318';
+test.each([
+  [{}, false],
+  [{ OTEL_EXPORTER_OTLP_ENDPOINT: '' }, false],
+  [{ OTEL_EXPORTER_OTLP_ENDPOINT: collector }, true],
+  [{ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: collector }, true],
+  [{ OTEL_EXPORTER_OTLP_ENDPOINT: collector, OTEL_TRACES_EXPORTER: 'none' }, false],
+  [{ OTEL_EXPORTER_OTLP_ENDPOINT: collector, OTEL_SDK_DISABLED: 'true' }, false],
+])('with %o traces are on: %s', (env, traces) => {
+  expect(readConfig(env).traces).toBe(traces);
+});
+
 describe('a wrong variable is named', () => {
   test.each([
     ['PENSTOCK_PORT', '65536'],

@@ -21,6 +21,7 @@ afterEach(async () => {
 const sayLoaded = `import{registerHooks}from'node:module';registerHooks({load(url,context,next){if(url.includes('opentelemetry/sdk-trace'))console.log('LOADED-SDK');return next(url,context)}})`;
 const watched = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(sayLoaded)}` };
 
+const recordsEach = 5;
 const job = (text: string): object => ({ model: nova, input: { ...said(text), inferenceConfig: { maxTokens: 20 } } });
 const traceOf = (digit: string) => ({ id: digit.repeat(32), parent: `${digit.repeat(15)}1` });
 const headersOf = (digit: string) => {
@@ -38,7 +39,10 @@ function wayUp(spans: readonly CollectedSpan[], span: CollectedSpan): string[] {
 test('one trace from the request to the model call, through SQS and through SNS; a batch is linked to its request', async () => {
   collector = await startTraceCollector();
   const env = { ...watched, OTEL_EXPORTER_OTLP_ENDPOINT: collector.url };
-  stack = await startStack({ router: 1, scheduler: 1, lanes: testLanes(), limits: testLimits, env });
+  // One call at a time, and not too short: the records of the two batches take turns.
+  const lanes = testLanes({ concurrency: 1 });
+  const models = { [nova]: { latency: { firstTokenMs: 200, perTokenMs: 0, spread: 0 } } };
+  stack = await startStack({ router: 1, scheduler: 1, lanes, limits: testLimits, env, emulator: { models } });
   const accepted = await stack.request('POST', '/v1/jobs', { body: job('whispered words'), headers: headersOf('a') });
   const fanout = await submitFanout(
     stack,
@@ -48,9 +52,10 @@ test('one trace from the request to the model call, through SQS and through SNS;
   const { id: jobId } = accepted.body as { id: string };
   const [done] = await stack.waitForFinal([jobId, fanout.id]);
   expect(done?.status).toBe('succeeded');
-  const { id: input } = await upload(stack, 'records.jsonl', records(3));
+  const { id: input } = await upload(stack, 'records.jsonl', records(recordsEach));
   const batch = await startBatch(stack, { input, steps: [askStep] }, headersOf('c'));
-  await waitForResults(stack, batch.id);
+  const other = await startBatch(stack, { input, steps: [askStep] });
+  for (const { id } of [batch, other]) await waitForResults(stack, id);
   const workerLog = (): string => String(stack?.workers[0]?.logs());
   expect(workerLog()).toContain('LOADED-SDK');
   // What is left is sent at the end.
@@ -92,13 +97,14 @@ test('one trace from the request to the model call, through SQS and through SNS;
   const asked = of('c').find(({ name }) => name === 'send batch-work');
   const looked = spans.find(({ links }) => links.some(({ spanId }) => spanId === asked?.spanId));
   expect(looked).toMatchObject({ service: 'penstock-batch-scheduler', name: 'process batch-work' });
-  const chunk = spans.find(({ attributes }) => attributes['penstock.batch.chunk'] !== undefined);
-  expect(chunk).toMatchObject({ name: 'process nova-lite-batch', parentSpanId: undefined });
-  expect(chunk?.attributes['penstock.batch.id']).toBe(batch.id);
-  const sender = spans.find(({ spanId }) => spanId === chunk?.links[0]?.spanId);
-  expect(sender?.name).toBe('send nova-lite-batch');
-  const inChunk = spans.filter(({ parentSpanId, kind }) => parentSpanId === chunk?.spanId && kind === 3);
-  expect(inChunk.map(({ name }) => name)).toEqual(Array.from({ length: 3 }, () => `chat ${nova}`));
+  for (const { id } of [batch, other]) {
+    const chunk = spans.find(({ attributes }) => attributes['penstock.batch.id'] === id);
+    expect(chunk).toMatchObject({ name: 'process nova-lite-batch', parentSpanId: undefined });
+    const sender = spans.find(({ spanId }) => spanId === chunk?.links[0]?.spanId);
+    expect(sender?.name).toBe('send nova-lite-batch');
+    const calls = spans.filter(({ parentSpanId, kind }) => parentSpanId === chunk?.spanId && kind === 3);
+    expect(calls.map(({ name }) => name)).toEqual(Array.from({ length: recordsEach }, () => `chat ${nova}`));
+  }
 
   expect(spans.filter(({ status }) => status === 2)).toEqual([]);
   // Neither what was asked, nor the answer that quotes it, nor who asked.
