@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { isFinal } from '../core/job.ts';
+import { joinSignals } from '../runtime/join-signals.ts';
 import { jobView } from '../state/job-view.ts';
 import type { AcceptedJob } from './accept-submit.ts';
 import type { ApiDeps } from './api-deps.ts';
@@ -52,7 +53,8 @@ async function waitForEnd(
   // Of the response: the request's own `close` comes as soon as its body was read.
   reply.raw.once('close', () => gone.abort());
   if (reply.raw.destroyed) gone.abort();
-  const signal = AbortSignal.any([gone.signal, hub.stopping]);
-  const frame = await waitForJob(hub, { tenant, job, isWatched: isNew, forMs: seconds * 1000, signal });
+  const { signal, leave } = joinSignals([gone.signal, hub.stopping]);
+  const wait = { tenant, job, isWatched: isNew, forMs: seconds * 1000, signal };
+  const frame = await waitForJob(hub, wait).finally(leave);
   return frame === undefined ? undefined : await hub.wholeJob(tenant, frame);
 }

@@ -1,5 +1,6 @@
 import type { Bedrock, ModelAnswer } from '../aws/bedrock.ts';
 import { BedrockFailure } from '../aws/bedrock-failure.ts';
+import { joinSignals } from '../runtime/join-signals.ts';
 import type { JobItem } from '../state/job-item.ts';
 import { callTarget, type Targets } from './call-target.ts';
 import type { LiveRun } from './live-run.ts';
@@ -26,23 +27,24 @@ export async function callModel(
   live: Pick<LiveRun, 'text'>,
 ): Promise<Called> {
   const startedAt = performance.now();
-  const timeout = AbortSignal.timeout(job.timeoutMs);
-  const either = AbortSignal.any([signal, timeout]);
+  const joined = joinSignals([signal], job.timeoutMs);
   let firstTokenMs: number | undefined;
   const onText = (piece: string): void => {
     firstTokenMs ??= performance.now() - startedAt;
     live.text(piece);
   };
   try {
-    const answer = await call(targets, job, input, either, onText);
+    const answer = await call(targets, job, input, joined.signal, onText);
     return { ...answer, modelMs: performance.now() - startedAt, ...(firstTokenMs !== undefined && { firstTokenMs }) };
   } catch (error) {
-    if (timeout.aborted && !signal.aborted)
+    if (joined.timedOut() && !signal.aborted)
       throw new BedrockFailure(
         { code: 'attempt_timeout', message: `no answer within ${job.timeoutMs / 1000} s`, callStarted: true },
         error,
       );
     throw error;
+  } finally {
+    joined.leave();
   }
 }
 

@@ -8,6 +8,7 @@ import { type Bounded, boundOutput } from '../core/reservation.ts';
 import { jitteredSeconds } from '../core/retry-delay.ts';
 import { settledTokens } from '../core/settled-tokens.ts';
 import { estimateInputTokens } from '../core/token-estimate.ts';
+import { joinSignals } from '../runtime/join-signals.ts';
 import { readJob, readRunParts } from '../state/read-job.ts';
 import { afterFailure } from './after-failure.ts';
 import { type Called, callModel } from './call-model.ts';
@@ -52,7 +53,7 @@ async function withBytes(
   input: Record<string, unknown>,
 ): Promise<{ input: Record<string, unknown> } | MessageEnd> {
   const { lane, state, logger } = deps;
-  const signal = AbortSignal.any([run.signal, run.draining]);
+  const { signal, leave } = joinSignals([run.signal, run.draining]);
   try {
     const send = () => sendBytes({ objects: state.objects, lane }, run.job.operation, input, signal);
     return { input: await persist(send, { logger, forMs: objectMs, signal }) };
@@ -62,6 +63,8 @@ async function withBytes(
     if (!(error instanceof InputRefused)) throw error;
     const { code, message } = error;
     return await end(deps, run, { status: 'failed', error: { code, message, retryable: false } });
+  } finally {
+    leave();
   }
 }
 
@@ -110,12 +113,14 @@ async function pace(
   tokens: number,
   maxWaitMs: number,
 ): Promise<Reservation | undefined | 'gone'> {
+  const { signal, leave } = joinSignals([run.signal, run.draining]);
   try {
-    const signal = AbortSignal.any([run.signal, run.draining]);
     return await deps.pacer.acquire({ priority: run.job.priority, tokens, maxWaitMs: Math.max(0, maxWaitMs), signal });
   } catch (error) {
     if (error instanceof RunEnded) return 'gone';
     throw error;
+  } finally {
+    leave();
   }
 }
 

@@ -6,6 +6,7 @@ import type { RecordLine } from '../core/record-line.ts';
 import { jitteredSeconds } from '../core/retry-delay.ts';
 import { settledTokens } from '../core/settled-tokens.ts';
 import { ExpressionError } from '../runtime/expressions.ts';
+import { joinSignals } from '../runtime/join-signals.ts';
 import { asChunk, chunkKey } from '../state/batch-item.ts';
 import { type BatchSlots, slotTaken } from './batch-slots.ts';
 import { type Called, callModel, type ModelCall } from './call-model.ts';
@@ -86,13 +87,14 @@ async function takeTurn(
   try {
     for (;;) {
       await slots.free(signal);
-      const either = AbortSignal.any([signal, slots.untilTaken()]);
+      const either = joinSignals([signal, slots.untilTaken()]);
       const reservation = await pacer
-        .acquire({ priority: 'batch', tokens, maxWaitMs: maxPaceWaitMs, signal: either })
+        .acquire({ priority: 'batch', tokens, maxWaitMs: maxPaceWaitMs, signal: either.signal })
         .catch((error: unknown) => {
           if (error === slotTaken) return undefined;
           throw error;
-        });
+        })
+        .finally(either.leave);
       const release = reservation === undefined || signal.aborted ? undefined : slots.take();
       if (reservation !== undefined && release !== undefined) return { reservation, release };
       reservation?.settle(0);
