@@ -43,6 +43,11 @@ export class LaneRunner {
   readonly #runs = new Map<string, AbortController>();
   /** The text of the runs that go on, by job id. */
   readonly #live = new Map<string, LiveRun>();
+  /**
+   * Who asked to watch a job that is being claimed: the claim is written, whoever reads it asks here, and its answer is
+   * still on the way.
+   */
+  readonly #early = new Map<string, Set<string>>();
   /** Copies of a job's message that are in slots. */
   readonly #inHand = new Map<string, number>();
   readonly #busyByTenant = new Map<string, number>();
@@ -100,7 +105,9 @@ export class LaneRunner {
 
   /** Somebody watches a job from now on, if it is here. */
   watch(jobId: string, watcher: string): void {
-    this.#live.get(jobId)?.watch(watcher);
+    const live = this.#live.get(jobId);
+    if (live !== undefined) live.watch(watcher);
+    else if (this.#inHand.has(jobId)) this.#early.set(jobId, new Set([...(this.#early.get(jobId) ?? []), watcher]));
   }
 
   report(): LaneReport {
@@ -165,6 +172,8 @@ export class LaneRunner {
       this.#runs.set(job.pk, controller);
       const live = startLiveRun(this.#deps.state.connections, job);
       this.#live.set(job.pk, live);
+      for (const watcher of this.#early.get(job.pk) ?? []) live.watch(watcher);
+      this.#early.delete(job.pk);
       return { job, live, signal: controller.signal, draining: this.#draining.signal };
     };
     const holds = copies > 1 && jobId !== '';
@@ -174,7 +183,7 @@ export class LaneRunner {
       span?.set({ 'penstock.message.end': handled.kind });
       return handled;
     });
-    count(this.#inHand, jobId, -1);
+    if (count(this.#inHand, jobId, -1) === 0) this.#early.delete(jobId);
     count(this.#busyByTenant, tenant, -1);
     if (this.#runs.get(jobId) === controller) {
       this.#runs.delete(jobId);
