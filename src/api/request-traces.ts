@@ -8,11 +8,9 @@ import { openSpan } from '../runtime/tracing.ts';
  * paths, queries, headers and bodies belong to callers. Sockets have none: they live for hours.
  */
 export function traceRequests(app: FastifyInstance): void {
-  const spans = new WeakMap<FastifyRequest, OpenSpan>();
   app.addHook('onRequest', (request, reply, done) => {
     const span = request.headers.upgrade === undefined ? openRequestSpan(request) : undefined;
     if (span === undefined) return done();
-    spans.set(request, span);
     // Comes after the answer, and also where the caller went away before it.
     reply.raw.once('close', () => {
       const status = reply.statusCode;
@@ -23,12 +21,6 @@ export function traceRequests(app: FastifyInstance): void {
       span.end(status >= 500 ? String(status) : undefined);
     });
     span.within(done);
-  });
-  // What follows the body comes from the socket's events, which know nothing of the request's context.
-  app.addHook('preValidation', (request, _reply, done) => {
-    const span = spans.get(request);
-    if (span === undefined) done();
-    else span.within(done);
   });
 }
 

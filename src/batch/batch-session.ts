@@ -1,3 +1,4 @@
+import { joinSignals } from '../runtime/join-signals.ts';
 import {
   type BatchLease,
   endBatchLease,
@@ -27,6 +28,8 @@ const idleMs = 3_000;
 interface Entry {
   session: BatchSession;
   aborter: AbortController;
+  /** Ends the joining of the session's signal. */
+  leave(): void;
   renewal: NodeJS.Timeout;
   idle?: NodeJS.Timeout;
 }
@@ -103,9 +106,9 @@ export class BatchSessions {
     const lease = await takeBatchLease(this.#deps.state, batchId, this.#deps.owner);
     if (lease === undefined) return undefined;
     const aborter = new AbortController();
-    const signal = AbortSignal.any([aborter.signal, this.#stopping.signal]);
+    const { signal, leave } = joinSignals([aborter.signal, this.#stopping.signal]);
     const renewal = setInterval(() => void this.#renew(lease), renewBatchLeaseMs);
-    const entry: Entry = { session: { lease, signal }, aborter, renewal };
+    const entry: Entry = { session: { lease, signal }, aborter, leave, renewal };
     this.#open.set(batchId, entry);
     return entry;
   }
@@ -126,6 +129,7 @@ export class BatchSessions {
     clearInterval(entry.renewal);
     clearTimeout(entry.idle);
     entry.aborter.abort(new LeaseLost());
+    entry.leave();
     await endBatchLease(this.#deps.state, entry.session.lease).catch((error: unknown) =>
       this.#deps.logger.warn({ err: error, batchId }, 'could not give a lease back; it ends by itself'),
     );

@@ -13,12 +13,14 @@ export interface JoinOptions {
   /** By the step's name; those that have not begun may be missing. */
   states: ReadonlyMap<string, StepItem>;
   signal: AbortSignal;
+  /** Under `batchObjects`, with a slash behind it: the fence of whoever joins is in it. */
+  folder: string;
 }
 
 export interface Joined {
   /** Names under `batchObjects`. Both are there, also with no lines. */
-  output: 'output.jsonl';
-  errors: 'errors.jsonl';
+  output: string;
+  errors: string;
   /** How many lines they have. */
   outputLines: number;
   errorLines: number;
@@ -33,8 +35,8 @@ const contentType = 'application/jsonl';
  * parts of an upload. Safe to run twice: the same comes out. Throws AwsError, and the signal's reason.
  */
 export async function joinResults(deps: StateDeps, options: JoinOptions): Promise<Joined> {
-  const { batch, signal } = options;
-  const place = batchObjects(batch.tenant, batch.pk);
+  const { batch, signal, folder } = options;
+  const place = `${batchObjects(batch.tenant, batch.pk)}${folder}`;
   const lines = { output: 0, errors: 0 };
   const counted = (name: 'output' | 'errors', from: AsyncIterable<Record<string, unknown>>) =>
     deps.objects.upload(
@@ -45,7 +47,12 @@ export async function joinResults(deps: StateDeps, options: JoinOptions): Promis
     );
   await counted('output', outputOf(deps, options));
   await counted('errors', errorsOf(deps, options));
-  return { output: 'output.jsonl', errors: 'errors.jsonl', outputLines: lines.output, errorLines: lines.errors };
+  return {
+    output: `${folder}output.jsonl`,
+    errors: `${folder}errors.jsonl`,
+    outputLines: lines.output,
+    errorLines: lines.errors,
+  };
 }
 
 async function* linesOf(from: AsyncIterable<Record<string, unknown>>, count: () => void): AsyncGenerator<string> {

@@ -132,7 +132,7 @@ async function skipDone(deps: BatchDeps, turn: BatchTurn, { run, state, inputCha
     next += done.length;
     if (through >= 0) break;
   }
-  return { ...state, next, totals };
+  return next === state.next ? state : { ...state, next, totals };
 }
 
 function isThrough(chunk: ChunkItem | undefined): boolean {

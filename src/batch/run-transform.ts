@@ -7,7 +7,7 @@ import type { Step, TransformStep } from '../core/pipeline.ts';
 import { isFailedLine, type RecordLine, type SegmentLine } from '../core/record-line.ts';
 import { jitteredSeconds } from '../core/retry-delay.ts';
 import { stepViews } from '../core/step-view.ts';
-import { ExpressionError } from '../runtime/expressions.ts';
+import { ExpressionError, isOursToRetry } from '../runtime/expressions.ts';
 import { type ChunkItem, segmentKey } from '../state/batch-item.ts';
 import { readBatchItem } from '../state/change-batch.ts';
 import { endChunk } from '../state/checkpoint-chunk.ts';
@@ -90,7 +90,7 @@ async function transformOne(
   const { n, file, line: lineNumber, id } = line;
   const place = { n, file, line: lineNumber, id };
   const template = {
-    ...(step.filter !== undefined && { keep: asExpression(step.filter) }),
+    ...(step.filter !== undefined && { keep: step.filter }),
     ...(step.map !== undefined && { map: step.map }),
   };
   const variables = { record: line.record, steps: stepViews(line.steps, steps) };
@@ -101,19 +101,9 @@ async function transformOne(
     if (made.map !== undefined) return { ...line, record: made.map };
     return { ...place, failed: failureOf(step, 'no_value', 'map gives nothing for this record') };
   } catch (error) {
-    if (!(error instanceof ExpressionError) || isOurs(error)) throw error;
+    if (!(error instanceof ExpressionError) || isOursToRetry(error)) throw error;
     return { ...place, failed: failureOf(step, error.code, error.message) };
   }
-}
-
-/** Not the record's fault: the chunk comes back. */
-function isOurs({ code }: ExpressionError): boolean {
-  return code === 'expression_unavailable' || code === 'expression_stopped';
-}
-
-/** A filter is an expression, whether or not it says so. */
-function asExpression(text: string): string {
-  return /^\s*\{%/.test(text) ? text : `{% ${text} %}`;
 }
 
 function failureOf(step: TransformStep, code: string, message: string) {

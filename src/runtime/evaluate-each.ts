@@ -1,4 +1,4 @@
-import { ExpressionError, type Expressions } from './expressions.ts';
+import { ExpressionError, type Expressions, isOursToRetry } from './expressions.ts';
 
 /**
  * The same expressions over many records, a hundred and more of them per evaluation: by itself each would take a trip to the
@@ -60,7 +60,7 @@ async function evaluateTogether(
     if (!Array.isArray(found) || found.length !== scopes.length) return undefined;
     return found.map((values: Record<string, unknown>) => ({ values }));
   } catch (error) {
-    if (!(error instanceof ExpressionError) || isOurs(error)) throw error;
+    if (!(error instanceof ExpressionError) || isOursToRetry(error)) throw error;
     return undefined;
   }
 }
@@ -75,13 +75,9 @@ async function evaluateOne(
     const values = await expressions.evaluateIn(template, record, signal, { record, steps });
     return { values: values as Record<string, unknown> };
   } catch (error) {
-    if (!(error instanceof ExpressionError) || isOurs(error)) throw error;
+    if (!(error instanceof ExpressionError) || isOursToRetry(error)) throw error;
     return { error };
   }
-}
-
-function isOurs({ code }: ExpressionError): boolean {
-  return code === 'expression_unavailable' || code === 'expression_stopped';
 }
 
 function* batchesOf(scopes: readonly RecordScope[]): Generator<RecordScope[]> {

@@ -24,6 +24,11 @@ export type ExpressionPlace = {
   path?: string | undefined;
 };
 
+/** Nothing that was evaluated is at fault: it may be tried again. */
+export function isOursToRetry({ code }: ExpressionError): boolean {
+  return code === 'expression_unavailable' || code === 'expression_stopped';
+}
+
 /** Its message may quote the expression and what it was evaluated over: it is for the caller, not for the log. */
 export class ExpressionError extends Error {
   readonly code: ExpressionErrorCode;

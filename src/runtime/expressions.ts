@@ -1,11 +1,11 @@
 import { checkExpression, MOST_EXPRESSION_CHARACTERS } from './check-expression.ts';
-import { ExpressionError } from './expression-error.ts';
+import { ExpressionError, isOursToRetry } from './expression-error.ts';
 import { createExpressionPool, type PoolOptions } from './expression-pool.ts';
 import type { Evaluation, EvaluationEnd } from './expression-process.ts';
 import { fillTemplate, findExpressions } from './expression-template.ts';
 
 // Whoever evaluates needs it to tell the errors apart.
-export { ExpressionError };
+export { ExpressionError, isOursToRetry };
 
 /** What one evaluation may take in, its expressions included; Bedrock's own requests are smaller, but for media. */
 const MOST_DOCUMENT_BYTES = 4 * 1024 * 1024;

@@ -5,12 +5,10 @@ import { countBits } from '../core/bitmap.ts';
 import { datasetOf, type Step } from '../core/pipeline.ts';
 import { addTotals } from '../core/totals.ts';
 import {
-  asBatch,
   asChunk,
   asSource,
   asStep,
   type BatchItem,
-  batchKey,
   type ChunkItem,
   chunkKey,
   type SourceItem,
@@ -20,13 +18,8 @@ import {
   stepKey,
 } from './batch-item.ts';
 import type { BatchState } from './batch-view.ts';
+import { readOwnBatch } from './change-batch.ts';
 import type { StateDeps } from './state-deps.ts';
-
-/** A tenant's batch as it is stored; another tenant's does not exist. One read. Throws AwsError. */
-export async function readOwnBatch(deps: StateDeps, tenant: string, batchId: string): Promise<BatchItem | undefined> {
-  const batch = asBatch(await deps.tables.get('batches', batchKey(batchId)));
-  return batch?.tenant === tenant ? batch : undefined;
-}
 
 /** A tenant's batch with what its steps have done until now; undefined for none. Three or four reads. Throws AwsError. */
 export async function readBatch(deps: StateDeps, tenant: string, batchId: string): Promise<BatchState | undefined> {

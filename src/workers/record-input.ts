@@ -8,7 +8,7 @@ import { boundOutput } from '../core/reservation.ts';
 import { refusedUris } from '../core/s3-uris.ts';
 import { stepViews } from '../core/step-view.ts';
 import { estimateInputTokens } from '../core/token-estimate.ts';
-import { ExpressionError, type Expressions } from '../runtime/expressions.ts';
+import { ExpressionError, type Expressions, isOursToRetry } from '../runtime/expressions.ts';
 import type { StateDeps } from '../state/state-deps.ts';
 import { InputRefused } from './input-refused.ts';
 import { sendBytes } from './send-bytes.ts';
@@ -75,15 +75,10 @@ async function requestOf(
     const input = await expressions.evaluateIn(call.input, line.record, signal, variables);
     return { operation: call.operation, input: input as Json };
   } catch (error) {
-    if (!(error instanceof ExpressionError) || isOurs(error)) throw error;
+    if (!(error instanceof ExpressionError) || isOursToRetry(error)) throw error;
     const where = error.path === undefined ? '' : `input.${error.path}: `;
     throw new InputRefused(error.code, `${where}${error.message}`, error);
   }
-}
-
-/** Not the record's fault. */
-function isOurs({ code }: ExpressionError): boolean {
-  return code === 'expression_unavailable' || code === 'expression_stopped';
 }
 
 /** A step without `input`: the record is the request, in the form in which it came. */

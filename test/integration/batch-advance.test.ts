@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AwsError } from '../../src/aws/aws-error.ts';
 import { chunkSize } from '../../src/core/dataset-chunk.ts';
+import { batchObjects } from '../../src/state/batch-item.ts';
 import { createSpecReader } from '../../src/state/batch-spec.ts';
 import { cancelBatch } from '../../src/state/cancel-batch.ts';
 import { retryBatch } from '../../src/state/retry-batch.ts';
@@ -19,8 +20,10 @@ beforeAll(async () => {
 });
 afterAll(() => rig?.stop());
 
-const linesOf = async (batchId: string, name: string): Promise<number> =>
-  (await rig.object(batchId, name)).split('\n').length - 1;
+const resultOf = async (batchId: string, name: 'output' | 'manifest'): Promise<string> =>
+  rig.object(batchId, (await rig.batch(batchId)).results?.[name] as string);
+const outputLines = async (batchId: string): Promise<number> =>
+  (await resultOf(batchId, 'output')).split('\n').length - 1;
 const retry = async (batchId: string): Promise<void> => {
   const retried = await retryBatch(rig.state, tenant, batchId);
   if (retried.kind !== 'retried') throw new Error(JSON.stringify(retried));
@@ -121,11 +124,31 @@ describe('a batch that is cancelled', () => {
     await rig.work(batchId, 'first', 1, { as: 'open', most: 20 });
     await cancelBatch(rig.state, tenant, batchId);
     await rig.look(batchId);
-    const manifest = JSON.parse(await rig.object(batchId, 'manifest.json')) as Record<string, never>;
-    expect(await linesOf(batchId, 'output.jsonl')).toBe(120);
+    const manifest = JSON.parse(await resultOf(batchId, 'manifest')) as Record<string, never>;
+    expect(await outputLines(batchId)).toBe(120);
     expect(manifest).toMatchObject({ lines: { output: 120 }, counts: { succeeded: 120, cancelled: most + 380 } });
     expect(manifest.costUsd).toBeCloseTo(1.2);
     expect((await rig.batch(batchId)).totals?.costUsd).toBeCloseTo(1.2);
+  });
+
+  it('names its results by its fence: a join that was paused and goes on after a retry spoils nothing', async () => {
+    const batchId = await rig.submit([ask('first')], 10);
+    await rig.look(batchId);
+    await rig.work(batchId, 'first', 0, { as: 'open', most: 4 });
+    await cancelBatch(rig.state, tenant, batchId);
+    await rig.look(batchId);
+    const first = (await rig.batch(batchId)).results;
+    await retry(batchId);
+    await rig.look(batchId);
+    await rig.work(batchId, 'first', 0);
+    await rig.look(batchId);
+    const second = (await rig.batch(batchId)).results;
+    await rig.state.objects.putText(`${batchObjects(tenant, batchId)}${first?.output}`, 'late', 'application/jsonl');
+    expect(second?.output).not.toBe(first?.output);
+    expect([
+      await outputLines(batchId),
+      (await resultOf(batchId, 'manifest')).includes(second?.output as string),
+    ]).toEqual([10, true]);
   });
 
   it('waits for a worker that still stores what it did, and tells it again; not for ever', async () => {
@@ -141,7 +164,7 @@ describe('a batch that is cancelled', () => {
     rig.stores.clock.now += 60_000;
     await rig.look(batchId);
     expect((await rig.batch(batchId)).results).toBeDefined();
-    expect(await linesOf(batchId, 'output.jsonl')).toBe(4);
+    expect(await outputLines(batchId)).toBe(4);
   });
 });
 

@@ -104,7 +104,7 @@ function madeOf(line: RecordLine, step: Step, outcome: Outcome): SegmentLine[] {
 
 async function joined(batch: BatchItem, steps: readonly Step[], levels: Record<string, number> = {}) {
   const states = new Map(Object.entries(levels).map(([name, level]) => [name, { level } as StepItem]));
-  const result = await joinResults(state, { batch, steps, states, signal });
+  const result = await joinResults(state, { batch, steps, states, signal, folder: '' });
   const read = async (name: string): Promise<Record<string, unknown>[]> => {
     const text = await state.objects.getText(`${batchObjects(tenant, batch.pk)}${name}`);
     return text.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line)]));
@@ -222,7 +222,7 @@ test('a stop ends the join, and leaves no half file', async () => {
   const batch = await batchWith(numbered(3));
   await runStep({ batch, steps: [ask], step: ask, outcome: always });
   const stopped = AbortSignal.abort(new Error('stop'));
-  const options = { batch, steps: [ask], states: new Map(), signal: stopped };
+  const options = { batch, steps: [ask], states: new Map(), signal: stopped, folder: '' };
   await expect(joinResults(state, options)).rejects.toThrow('stop');
   const output = `${batchObjects(tenant, batch.pk)}output.jsonl`;
   await expect(state.objects.head(output)).rejects.toMatchObject({ code: 'not_found' });

@@ -2,7 +2,7 @@ import { isFinalBatch } from '../../core/batch.ts';
 import { batchIdPattern } from '../../core/batch-id.ts';
 import type { Step } from '../../core/pipeline.ts';
 import { cancelBatch } from '../../state/cancel-batch.ts';
-import { readOwnBatch } from '../../state/read-batch.ts';
+import { readOwnBatch } from '../../state/change-batch.ts';
 import { retryBatch } from '../../state/retry-batch.ts';
 import type { Api } from '../api-deps.ts';
 import { noBody } from '../api-schemas.ts';

@@ -1,9 +1,10 @@
+import { basename } from 'node:path';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { AwsError } from '../../aws/aws-error.ts';
 import { batchIdPattern } from '../../core/batch-id.ts';
 import { type BatchItem, type BatchResults, batchObjects } from '../../state/batch-item.ts';
-import { readOwnBatch } from '../../state/read-batch.ts';
+import { readOwnBatch } from '../../state/change-batch.ts';
 import type { Api } from '../api-deps.ts';
 import { tenantOf } from '../authenticate.ts';
 import { sendProblem } from '../problem.ts';
@@ -67,7 +68,7 @@ function serveResult(app: Api, { authenticate, state }: BatchRouteDeps, name: Re
       if (file === undefined) return noSuchResult(reply);
       const key = `${batchObjects(batch.tenant, batch.pk)}${file}`;
       if (request.query.inline !== 'true')
-        return reply.redirect(await state.objects.presign(key, linkSeconds, `${batch.pk}-${file}`), 302);
+        return reply.redirect(await state.objects.presign(key, linkSeconds, `${batch.pk}-${basename(file)}`), 302);
       const found = await orGone(state.objects.head(key));
       if (found === undefined) return noSuchResult(reply);
       const { bytes } = found;

@@ -1,3 +1,12 @@
+import type { Problem } from '../problem.ts';
+
+/** Where a tenant has as many as it may. */
+export const tooManyConnections: Problem = {
+  code: 'rate_limited',
+  detail: 'this tenant has too many live connections',
+  headers: { 'retry-after': '5' },
+};
+
 /** Live connections of this process, by tenant. */
 export interface ConnectionCount {
   isFull(tenant: string, most: number): boolean;

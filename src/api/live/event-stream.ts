@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { limitsOf } from '../../core/limits.ts';
 import { tenantOf } from '../authenticate.ts';
 import { type Problem, sendProblem } from '../problem.ts';
+import { tooManyConnections } from './connection-count.ts';
 import type { LiveDeps } from './websocket-route.ts';
 
 /** Proxies cut connections on which nothing comes; a comment is no event. */
@@ -37,12 +38,7 @@ export async function sendEvents<F extends Frame>(
   },
 ): Promise<FastifyReply | undefined> {
   const tenant = tenantOf(request);
-  if (connectionCount.isFull(tenant, limitsOf(limits, tenant).sockets))
-    return sendProblem(reply, {
-      code: 'rate_limited',
-      detail: 'this tenant has too many live connections',
-      headers: { 'retry-after': '5' },
-    });
+  if (connectionCount.isFull(tenant, limitsOf(limits, tenant).sockets)) return sendProblem(reply, tooManyConnections);
   const stream = new EventStream<F>();
   const leave = await subscribe(stream, seqOfHeader(request.headers['last-event-id']));
   if (leave === undefined) return sendProblem(reply, missing);

@@ -8,7 +8,7 @@ import { type Authenticate, tenantOf } from '../authenticate.ts';
 import { sendProblem } from '../problem.ts';
 import { createTokenBuckets } from '../token-buckets.ts';
 import { closeCodes } from './close-codes.ts';
-import type { ConnectionCount } from './connection-count.ts';
+import { type ConnectionCount, tooManyConnections } from './connection-count.ts';
 import type { AnswerFrame, BatchFrame } from './frame-schemas.ts';
 import { isAllowedOrigin } from './origins.ts';
 import { type SessionDeps, SocketSession } from './socket-session.ts';
@@ -60,11 +60,7 @@ export async function serveWebSocket(app: Api, deps: LiveDeps): Promise<void> {
       async (request, reply) => {
         const tenant = tenantOf(request);
         if (connectionCount.isFull(tenant, limitsOf(limits, tenant).sockets))
-          return sendProblem(reply, {
-            code: 'rate_limited',
-            detail: 'this tenant has too many live connections',
-            headers: { 'retry-after': '5' },
-          });
+          return sendProblem(reply, tooManyConnections);
       },
     ],
     handler: ((socket: WebSocket, request: FastifyRequest) => serveSocket(deps, socket, request)) as never,

@@ -1,6 +1,6 @@
 import { scheduleIdPattern } from '../../core/batch-id.ts';
+import { readOwnBatch } from '../../state/change-batch.ts';
 import { createPrepareBatch } from '../../state/prepare-batch.ts';
-import { readOwnBatch } from '../../state/read-batch.ts';
 import { scheduleView } from '../../state/schedule-view.ts';
 import { deleteSchedule, pauseSchedule, readSchedule, resumeSchedule } from '../../state/schedules.ts';
 import { runScheduleNow } from '../../state/start-scheduled.ts';
