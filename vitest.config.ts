@@ -16,15 +16,15 @@ const longerAlone = ['live-many-sockets', 'live-restart', 'live-stuck-reader'].m
 /** What is not on the way of one job: batches, and what people and the clock do with them. */
 const integrationLonger = [
   'api-files',
-  'api-batches',
+  'api-batches*',
   'api-random-batches',
   'api-schedules',
   'batch-*',
-  'cli',
+  'cli*',
   'evaluate-each',
   'example-pipelines',
   'live-batches',
-  'schedules',
+  'schedules*',
   'worker-chunks*',
 ].map((name) => `test/integration/${name}.test.ts`);
 

@@ -2,9 +2,9 @@ import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { GetObjectCommand, ListMultipartUploadsCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { problemSchema } from '../../src/api/problem.ts';
-import { type ApiAnswer, type ApiRequest, startTestApi, type TestApi } from '../support/api-server.ts';
+import { type ApiRequest, startTestApi, type TestApi } from '../support/api-server.ts';
 import { eventually } from '../support/eventually.ts';
+import { problemOf } from '../support/problem-of.ts';
 
 let api: TestApi;
 beforeAll(async () => {
@@ -15,12 +15,6 @@ afterAll(() => api.stop());
 const jsonLines = { 'content-type': 'application/jsonl' };
 const upload = (name: string, raw: string | Uint8Array, sent: ApiRequest = {}) =>
   api.request('POST', `/v1/files?name=${encodeURIComponent(name)}`, { raw, headers: jsonLines, ...sent });
-
-function problemOf(answer: ApiAnswer): [number, string, ...string[]] {
-  expect(answer.headers.get('content-type'), answer.text).toMatch(/^application\/problem\+json/);
-  const problem = problemSchema.parse(answer.body);
-  return [answer.status, problem.code, ...(problem.errors ?? []).map(({ path }) => path)];
-}
 
 async function objects(Prefix: string): Promise<string[]> {
   const { Contents = [] } = await api.clients.s3.send(new ListObjectsV2Command({ Bucket: 'penstock', Prefix }));

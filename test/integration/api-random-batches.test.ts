@@ -1,21 +1,14 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { problemSchema } from '../../src/api/problem.ts';
-import {
-  type ApiAnswer,
-  type ApiRequest,
-  chatModel,
-  hello,
-  startTestApi,
-  type TestApi,
-} from '../support/api-server.ts';
+import { type ApiAnswer, type ApiRequest, chatModel, type TestApi } from '../support/api-server.ts';
+import { startBatchesApi } from '../support/batches-api.ts';
 
 /** Random requests at the routes of files, batches and schedules, as `api-random.test.ts` has them for jobs. */
-const judge = { name: 'judge', type: 'inference', model: chatModel, input: hello('{% $record.text %}') };
 let api: TestApi;
 const real = { file: '', batch: '', schedule: '' };
 beforeAll(async () => {
-  api = await startTestApi({ pipelines: { reviews: { steps: [judge] } } });
+  api = await startBatchesApi();
   const made = async (path: string, sent: ApiRequest) => String((await api.request('POST', path, sent)).body.id);
   real.file = await made('/v1/files?name=a.jsonl', { raw: '1\n', headers: { 'content-type': 'application/jsonl' } });
   real.batch = await made('/v1/batches', { body: { input: real.file, pipeline: 'reviews' } });

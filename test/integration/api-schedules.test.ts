@@ -1,23 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { problemSchema } from '../../src/api/problem.ts';
 import { batchViewSchema } from '../../src/state/batch-view.ts';
 import { scheduleViewSchema } from '../../src/state/schedule-view.ts';
 import { mostSchedules } from '../../src/state/schedules.ts';
-import {
-  type ApiAnswer,
-  type ApiRequest,
-  chatModel,
-  hello,
-  startTestApi,
-  type TestApi,
-} from '../support/api-server.ts';
+import type { ApiRequest, TestApi } from '../support/api-server.ts';
+import { judge, startBatchesApi } from '../support/batches-api.ts';
+import { problemOf } from '../support/problem-of.ts';
 
-const judge = { name: 'judge', type: 'inference', model: chatModel, input: hello('{% $record.text %}') };
 let api: TestApi;
 beforeAll(async () => {
-  api = await startTestApi({
-    pipelines: { reviews: { steps: [judge] }, odd: { steps: [{ ...judge, model: 'nobody.knows-v1' }] } },
-  });
+  api = await startBatchesApi();
 });
 afterAll(() => api.stop());
 
@@ -31,12 +22,6 @@ const created = async (body: object = nightly, sent?: ApiRequest) => {
   return String(answer.body.id);
 };
 const at = (id: string, action = '') => `/v1/schedules/${id}${action}`;
-
-function problemOf(answer: ApiAnswer): [number, string, ...string[]] {
-  expect(answer.headers.get('content-type'), answer.text).toMatch(/^application\/problem\+json/);
-  const problem = problemSchema.parse(answer.body);
-  return [answer.status, problem.code, ...(problem.errors ?? []).map(({ path }) => path).sort()];
-}
 
 test('a schedule by the clock is made, read, listed and deleted', async () => {
   const made = await create({ ...nightly, metadata: { a: 'b' }, maxCostUsd: 3 });
