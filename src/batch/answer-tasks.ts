@@ -74,14 +74,16 @@ async function batchAnswer(
 ): Promise<Answer | undefined> {
   if (batch === undefined) return ifForgotten(state, task);
   if (!isFinalBatch(batch.status)) return undefined;
-  if (batch.status !== 'succeeded') return failure(batch.status, batch.error);
   const { results } = batch;
   if (results === undefined) return undefined;
-  if (results.manifest === undefined) return success({ batchId: batch.pk, status: batch.status });
   const key = `${batchObjects(batch.tenant, batch.pk)}${results.manifest}`;
+  const where = { batchId: batch.pk, status: batch.status, manifestUri: `s3://${state.objects.bucket}/${key}` };
+  if (batch.status !== 'succeeded') {
+    const { code, cause } = failure(batch.status, batch.error);
+    return { kind: 'failure', code, cause: JSON.stringify({ message: cause, ...where }) };
+  }
   const text = await state.objects.getText(key);
-  if (fits(text)) return { kind: 'success', output: text };
-  return success({ batchId: batch.pk, status: batch.status, manifestUri: `s3://${state.objects.bucket}/${key}` });
+  return fits(text) ? { kind: 'success', output: text } : success(where);
 }
 
 async function jobAnswer(state: StateDeps, task: WaitingTask, job: JobItem | undefined): Promise<Answer | undefined> {
@@ -102,6 +104,6 @@ function ifForgotten(state: StateDeps, task: WaitingTask): Answer | undefined {
 const fits = (text: string): boolean => Buffer.byteLength(text) <= mostTaskOutputBytes;
 const success = (output: unknown): Answer => ({ kind: 'success', output: JSON.stringify(output) });
 
-function failure(status: string, error: { code: string; message: string } | undefined): Answer {
+function failure(status: string, error: { code: string; message: string } | undefined): Answer & { kind: 'failure' } {
   return { kind: 'failure', code: error?.code ?? status, cause: error?.message ?? `it is ${status}` };
 }

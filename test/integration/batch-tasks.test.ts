@@ -55,7 +55,7 @@ describe('a state machine that waits', () => {
     expect(rig.told).toEqual([['long', 'success', JSON.stringify(output)]]);
   });
 
-  test('hears why its batch failed', async () => {
+  test('hears why its batch failed, and where the manifest is, once it is written', async () => {
     await rig.handle({ taskToken: 'fails', tenant: 'acme', batch: batch() });
     await rig.handle({ taskToken: 'cancelled', tenant: 'acme', batch: batch() });
     const set = { status: 'failed', error: { code: 'input_missing', message: 'nothing is there' } };
@@ -63,9 +63,20 @@ describe('a state machine that waits', () => {
     const cancelled = { status: 'cancelled' };
     await rig.stores.state.tables.update('batches', batchKey(batchIdOfToken('acme', 'cancelled')), { set: cancelled });
     await look();
+    expect(rig.told).toEqual([]);
+    const results = { manifest: 'results/1/manifest.json' };
+    for (const token of ['fails', 'cancelled'])
+      await rig.stores.state.tables.update('batches', batchKey(batchIdOfToken('acme', token)), { set: { results } });
+    await look();
+    const cause = (token: string, message: string, status: string) => {
+      const batchId = batchIdOfToken('acme', token);
+      const { bucket } = rig.stores.state.objects;
+      const manifestUri = `s3://${bucket}/${batchObjects('acme', batchId)}results/1/manifest.json`;
+      return JSON.stringify({ message, batchId, status, manifestUri });
+    };
     expect(rig.told.sort()).toEqual([
-      ['cancelled', 'failure', 'cancelled', 'it is cancelled'],
-      ['fails', 'failure', 'input_missing', 'nothing is there'],
+      ['cancelled', 'failure', 'cancelled', cause('cancelled', 'it is cancelled', 'cancelled')],
+      ['fails', 'failure', 'input_missing', cause('fails', 'nothing is there', 'failed')],
     ]);
   });
 
