@@ -16,8 +16,6 @@ beforeAll(async () => {
 afterAll(() => rig.stop());
 afterEach(() => rig.clear());
 
-const wait = { timeoutMs: 20_000 };
-
 test('each record of a chunk is asked once, its answer is a line of a segment, and the schedulers are told', async () => {
   const batch = await rig.batchOf({ records: prompts(450, 'once') });
   const worker = await rig.startWorker();
@@ -137,7 +135,10 @@ test('a job on a lane that a batch fills begins before all records but those tha
   await rig.emulator.setModel(nova, { latency: { firstTokenMs: 400, perTokenMs: 0, spread: 0 } });
   const worker = await rig.startWorker();
   await batch.send();
-  await eventually(async () => ((await rig.statsOf())?.started ?? 0) >= 20, { ...wait, what: 'the lane is full' });
+  await eventually(async () => ((await rig.statsOf())?.started ?? 0) >= 20, {
+    timeoutMs: 20_000,
+    what: 'the lane is full',
+  });
   const job = await submitted(rig.stores, aRequest('now'));
   await rig.until(job.pk, ({ status }) => status === 'running', 'a worker has it');
   await rig.final(job.pk);
