@@ -41,10 +41,12 @@ export function startExpressionProcess(memoryMb: number): ExpressionProcess {
   const gone = Promise.withResolvers<EvaluationEnd>();
   let [isReady, isGone, isKilled, lastId] = [false, false, false, 0];
   let onReply: (reply: Exclude<ExpressionReply, { ready: true }>) => void = () => undefined;
+  let onGone: (end: EvaluationEnd) => void = () => undefined;
 
   const finish = (end: EvaluationEnd) => {
     isGone = true;
     gone.resolve(end);
+    onGone(end);
   };
   child.on('message', (reply: ExpressionReply) => {
     if (!('ready' in reply)) return onReply(reply);
@@ -67,16 +69,21 @@ export function startExpressionProcess(memoryMb: number): ExpressionProcess {
     return end;
   };
   const evaluate = async (evaluation: Evaluation, timeoutMs: number): Promise<EvaluationEnd> => {
-    const started = await within(START_TIMEOUT_MS, Promise.race([ready.promise, gone.promise]));
-    if (started === OVERDUE) return killFor(failed('expression_unavailable', 'The process did not start in time.'));
+    if (!isReady) {
+      const started = await within(START_TIMEOUT_MS, Promise.race([ready.promise, gone.promise]));
+      if (started === OVERDUE) return killFor(failed('expression_unavailable', 'The process did not start in time.'));
+    }
+    if (isGone) return await gone.promise;
     lastId += 1;
     const id = lastId;
-    const replied = new Promise<EvaluationEnd>((resolve) => {
+    // Not a race against `gone`, which would keep a reaction to each evaluation for as long as the process lives.
+    const ended = new Promise<EvaluationEnd>((resolve) => {
       onReply = (reply) => reply.id === id && resolve(reply);
+      onGone = resolve;
     });
-    // Where it cannot be sent, the process is gone, which `gone` tells.
+    // Where it cannot be sent, the process is gone, which its `exit` tells.
     child.send({ id, ...evaluation } satisfies ExpressionRequest, () => undefined);
-    const end = await within(timeoutMs, Promise.race([replied, gone.promise]));
+    const end = await within(timeoutMs, ended);
     if (end !== OVERDUE) return end;
     return killFor(failed('expression_timeout', `The expression was not done after ${timeoutMs} ms.`));
   };
