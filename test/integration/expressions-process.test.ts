@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { queryObjects } from 'node:v8';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createExpressions, type Expressions } from '../../src/runtime/expressions.ts';
 import { eventually } from '../support/eventually.ts';
@@ -43,6 +44,16 @@ function readProc(path: string): string {
 }
 
 const isRunning = (pid: number) => !['', 'Z'].includes(/^\d+ \(.*\) (\S)/.exec(readProc(`${pid}/stat`))?.[1] ?? '');
+
+it('keeps nothing of an evaluation that has ended, for as long as its process lives', async () => {
+  const expressions = start();
+  const evaluateMany = async (count: number): Promise<number> => {
+    for (let each = 0; each < count; each += 1) await expressions.evaluate('1 + 1', null);
+    return queryObjects(Promise, { format: 'count' });
+  };
+  const before = await evaluateMany(50);
+  expect((await evaluateMany(1_000)) - before).toBeLessThan(200);
+});
 
 describe.runIf(process.platform === 'linux')('its process', () => {
   it('is one, and stays from one evaluation to the next', async () => {
